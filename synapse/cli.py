@@ -1,0 +1,288 @@
+"""The `synapse` command."""
+
+from __future__ import annotations
+
+import sys
+import time
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import orjson
+import typer
+from rich.table import Table
+
+from synapse import __version__
+from synapse.commands_quarantine import quarantine_app
+from synapse.doctor import examine
+from synapse.errors import SynapseError
+from synapse.generate.service import GenerateReport, generate
+from synapse.ingest.service import IngestReport, ingest
+from synapse.project import find_project
+from synapse.report import print_key_figures, read_key_figures
+from synapse.runner.clock import parse_as_of, resolve_as_of
+from synapse.runner.history import RunHistory
+from synapse.runner.service import SCHEDULES, RunReport, build_docs, run
+from synapse.settings import Settings
+from synapse.terminal import err, out, print_json, progress_bar
+
+app = typer.Typer(
+    name="synapse",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="From what DMS and Kafka Connect land to the figures that the product is run on.",
+)
+app.add_typer(quarantine_app, name="quarantine")
+
+
+class Target(StrEnum):
+    """Engines that a command can work on."""
+
+    duckdb = "duckdb"
+    athena = "athena"
+    redshift = "redshift"
+
+
+class Hazards(StrEnum):
+    """How badly the generated bronze behaves."""
+
+    none = "none"
+    normal = "normal"
+    hostile = "hostile"
+
+
+LakeOption = Annotated[
+    Path | None, typer.Option("--lake", help="The lake's folder (default: SYNAPSE_LAKE or ./lake).")
+]
+TargetOption = Annotated[Target, typer.Option("--target", help="Engine to build on.")]
+ProjectOption = Annotated[
+    Path | None, typer.Option("--project-dir", help="The dbt project (default: the nearest above).")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+AsOfOption = Annotated[
+    str | None, typer.Option("--as-of", help="The instant to call now (ISO 8601; default: now).")
+]
+DateOption = Annotated[
+    str | None, typer.Option("--date", help="As-of the end of this business date (YYYY-MM-DD).")
+]
+
+
+def _version(show: bool) -> None:
+    if show:
+        out.print(f"synapse {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Work on a lake; every command says with --help what it needs."""
+
+
+def _say_generated(report: GenerateReport, lake: Path) -> None:
+    out.print(
+        f"Simulated {report.users:,} users, {report.conversations:,} conversations, "
+        f"{report.messages:,} messages and {report.events:,} events "
+        f"({report.start_date} to {report.end_date}): {report.files:,} files in {lake / 'bronze'}"
+    )
+
+
+def _say_ingested(report: IngestReport) -> None:
+    out.print(
+        f"Landed {report.landed:,} records = {report.accepted:,} accepted + "
+        f"{report.duplicate:,} duplicate + {report.quarantined:,} quarantined"
+    )
+    for sentence in report.notices:
+        out.print(f"  note: {sentence}", highlight=False)
+    if report.quarantined:
+        out.print("  see why with: synapse quarantine list")
+
+
+def _say_run(report: RunReport) -> None:
+    _say_ingested(report.ingest)
+    if report.status == "unchanged":
+        out.print("Nothing new since the last run: silver and gold stand as they are")
+        return
+    counts = ", ".join(f"{count} {status}" for status, count in sorted(report.dbt.statuses.items()))
+    out.print(f"dbt: {counts} in {report.dbt.seconds:.1f} s")
+    for sentence in report.dbt.warnings:
+        out.print(f"  data quality: {sentence}", highlight=False, soft_wrap=True)
+    for sentence in report.dbt.failures:
+        out.print(f"  failed: {sentence}", style="red", highlight=False, soft_wrap=True)
+
+
+@app.command("generate", epilog="Example: synapse generate --lake lake --users 5000 --days 120")
+def generate_command(
+    lake: LakeOption = None,
+    users: Annotated[int, typer.Option(min=1, help="About how many people sign up.")] = 5000,
+    days: Annotated[int, typer.Option(min=1, help="How many days.")] = 120,
+    seed: Annotated[int, typer.Option(min=0, help="Same seed, same bytes.")] = 7,
+    append: Annotated[bool, typer.Option("--append", help="Add the next day(s) instead.")] = False,
+    hazards: Annotated[Hazards, typer.Option(help="How badly the data behaves.")] = Hazards.normal,
+    as_json: JsonOption = False,
+) -> None:
+    """Land a believable bronze from a simulated product."""
+    settings = Settings.load(lake=lake)
+    report = generate(
+        settings.lake, users=users, days=days, seed=seed, append=append, hazards=hazards.value
+    )
+    print_json(report) if as_json else _say_generated(report, settings.lake)
+
+
+@app.command("ingest", epilog="Example: synapse ingest --lake lake")
+def ingest_command(
+    lake: LakeOption = None,
+    project_dir: ProjectOption = None,
+    as_of: AsOfOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Find what landed, check it, and accept, consolidate or quarantine it."""
+    settings = Settings.load(lake=lake)
+    instant = resolve_as_of(as_of, None, settings.business_timezone)
+    with progress_bar("ingest") as progress:
+        report = ingest(settings, find_project(project_dir), as_of=instant, progress=progress)
+    print_json(report) if as_json else _say_ingested(report)
+
+
+@app.command("run", epilog="Example: synapse run daily --lake lake --date 2026-06-28")
+def run_command(
+    schedule: Annotated[str, typer.Argument(help="hourly, daily or weekly.")],
+    lake: LakeOption = None,
+    target: TargetOption = Target.duckdb,
+    project_dir: ProjectOption = None,
+    date: DateOption = None,
+    as_of: AsOfOption = None,
+    full_refresh: Annotated[
+        bool, typer.Option("--full-refresh", help="Rebuild silver and gold.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Ingest, then build and test what the schedule selects."""
+    if schedule not in SCHEDULES:
+        raise typer.BadParameter(
+            f"there is no schedule {schedule!r}: choose {', '.join(SCHEDULES)}",
+            param_hint="SCHEDULE",
+        )
+    settings = Settings.load(lake=lake, target=target.value)
+    instant = resolve_as_of(as_of, date, settings.business_timezone)
+    with progress_bar(schedule) as progress:
+        report = run(
+            settings,
+            find_project(project_dir),
+            schedule=schedule,
+            as_of=instant,
+            full_refresh=full_refresh,
+            progress=progress,
+        )
+    print_json(report) if as_json else _say_run(report)
+    if report.status == "failed":
+        raise typer.Exit(1)
+
+
+@app.command("demo", epilog="Example: synapse demo --lake lake")
+def demo_command(
+    lake: LakeOption = None,
+    project_dir: ProjectOption = None,
+    users: Annotated[int, typer.Option(min=1, help="About how many people sign up.")] = 5000,
+    days: Annotated[int, typer.Option(min=35, help="How many days.")] = 120,
+) -> None:
+    """Generate a lake, build it, and show its numbers; about a minute."""
+    settings = Settings.load(lake=lake)
+    project = find_project(project_dir)
+    began = time.monotonic()
+    parameters = settings.lake / "truth" / "generator.json"
+    if parameters.is_file():
+        out.print(f"Using the simulated lake that is in {settings.lake}")
+    else:
+        with err.status("simulating the product"):
+            report = generate(
+                settings.lake, users=users, days=days, seed=7, append=False, hazards="normal"
+            )
+        _say_generated(report, settings.lake)
+    # The simulated product's clock, not ours: its last date has just ended.
+    instant = parse_as_of(orjson.loads(parameters.read_bytes())["as_of"])
+    with progress_bar("daily") as progress:
+        outcome = run(settings, project, schedule="daily", as_of=instant, progress=progress)
+    _say_run(outcome)
+    if outcome.status == "failed":
+        raise typer.Exit(1)
+    with err.status("writing the docs site"):
+        site = build_docs(settings, project)
+    print_key_figures(read_key_figures(settings), out)
+    out.print(f"Models, lineage and definitions: {site}", soft_wrap=True)
+    out.print(f"The warehouse (DuckDB): {settings.warehouse}", soft_wrap=True)
+    out.print(f"Done in {time.monotonic() - began:.0f} s. Why to believe it: make test")
+
+
+@app.command("docs", epilog="Example: synapse docs --lake lake")
+def docs_command(lake: LakeOption = None, project_dir: ProjectOption = None) -> None:
+    """Write the dbt docs site as one file that works offline."""
+    settings = Settings.load(lake=lake)
+    with err.status("writing the docs site"):
+        site = build_docs(settings, find_project(project_dir))
+    out.print(f"Models, lineage and definitions: {site}", soft_wrap=True)
+
+
+@app.command("status", epilog="Example: synapse status --lake lake")
+def status_command(
+    lake: LakeOption = None,
+    limit: Annotated[int, typer.Option(min=1, help="How many runs to show.")] = 10,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what ran, for which as-of, and what it refused."""
+    settings = Settings.load(lake=lake)
+    if not settings.lake.is_dir():
+        raise SynapseError(f"there is no lake at {settings.lake}: give --lake or set SYNAPSE_LAKE")
+    history = RunHistory(settings.state)
+    runs = history.latest(limit)
+    history.close()
+    if as_json:
+        print_json(runs)
+        return
+    table = Table(title=f"Runs of {settings.lake}", title_justify="left")
+    for heading in ("started (UTC)", "schedule", "as of (UTC)", "status", "seconds"):
+        table.add_column(heading)
+    for heading in ("landed", "duplicate", "quarantined"):
+        table.add_column(heading, justify="right")
+    for item in runs:
+        seconds = (item.finished_at - item.started_at).total_seconds() if item.finished_at else None
+        table.add_row(
+            f"{item.started_at:%Y-%m-%d %H:%M:%S}",
+            item.schedule,
+            f"{item.as_of:%Y-%m-%d %H:%M}",
+            item.status,
+            "–" if seconds is None else f"{seconds:.1f}",
+            f"{item.landed:,}",
+            f"{item.duplicate:,}",
+            f"{item.quarantined:,}",
+        )
+    out.print(table)
+
+
+@app.command("doctor", epilog="Example: synapse doctor --lake lake")
+def doctor_command(
+    lake: LakeOption = None, project_dir: ProjectOption = None, as_json: JsonOption = False
+) -> None:
+    """Check a set-up and say what to fix."""
+    findings = examine(Settings.load(lake=lake), find_project(project_dir))
+    if as_json:
+        print_json(findings)
+    else:
+        for finding in findings:
+            mark = "ok " if finding.is_ok else "fix"
+            out.print(f"{mark}  {finding.subject}: {finding.sentence}", highlight=False)
+    if not all(finding.is_ok for finding in findings):
+        raise typer.Exit(1)
+
+
+def main() -> None:
+    """Run the command line; a SynapseError becomes one sentence and its exit code."""
+    try:
+        app()
+    except SynapseError as error:
+        err.print(f"error: {error}", style="red", highlight=False, soft_wrap=True, markup=False)
+        sys.exit(error.exit_code)

@@ -1,0 +1,1 @@
+"""One scheduled run: ingest, context, dbt, ledger."""

@@ -1,0 +1,158 @@
+"""dbt in this process: one invocation, live progress, connections closed after."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from synapse.errors import SynapseError
+from synapse.project import PROFILES_DIR
+from synapse.settings import Settings
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class DbtResult:
+    """What one invocation did: node counts by status, and a sentence for each that went wrong."""
+
+    statuses: dict[str, int] = field(default_factory=dict)
+    failures: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+
+    @property
+    def succeeded(self) -> bool:
+        """True when no node failed."""
+        return not self.failures
+
+
+def pseudonym_key(settings: Settings) -> str:
+    """Return the pseudonym key: from the environment, else the embedded target's own.
+
+    The embedded target makes one at first use and keeps it beside the state store, readable by
+    the owner only; losing it changes every pseudonym, which is why it is not inside the warehouse.
+    """
+    from_environment = os.environ.get("SYNAPSE_PSEUDONYM_KEY")
+    if from_environment:
+        return from_environment
+    if settings.target != "duckdb":
+        raise SynapseError(
+            f"SYNAPSE_PSEUDONYM_KEY is not set: the {settings.target} target makes no key of its "
+            "own, because pseudonyms must survive the machine; set it from your secret store"
+        )
+    path = settings.lake / "pseudonym.key"
+    with contextlib.suppress(FileExistsError):
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as stream:
+            stream.write(secrets.token_hex(32))
+    return path.read_text()
+
+
+@contextlib.contextmanager
+def dbt_environment(settings: Settings, run_id: str | None) -> Iterator[None]:
+    """Set what the profile and the macros read, and put the environment back afterwards."""
+    values = {
+        "SYNAPSE_LAKE": str(settings.lake),
+        "SYNAPSE_WAREHOUSE": str(settings.warehouse),
+        "SYNAPSE_BUSINESS_TIMEZONE": settings.business_timezone,
+        "SYNAPSE_PSEUDONYM_KEY": pseudonym_key(settings),
+        "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+        "DBT_VERSION_CHECK": "false",
+    }
+    if run_id is not None:
+        # This prefix reaches Jinja without becoming a parse dependency, as env_var() would.
+        values["DBT_ENV_CUSTOM_ENV_SYNAPSE_RUN_ID"] = run_id
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def invoke_dbt(
+    arguments: Sequence[str],
+    settings: Settings,
+    project_dir: Path,
+    *,
+    run_id: str | None = None,
+    progress: Progress | None = None,
+) -> DbtResult:
+    """Run one dbt command in-process.
+
+    Raises SynapseError when dbt itself could not start (parse or compilation error); failing
+    models and tests are in the result.
+    """
+    from dbt.cli.main import dbtRunner
+
+    profiles = os.environ.get("DBT_PROFILES_DIR") or str(
+        project_dir if (project_dir / "profiles.yml").is_file() else PROFILES_DIR
+    )
+    work = settings.lake / "dbt" / settings.target
+    command = [
+        *arguments,
+        "--project-dir", str(project_dir),
+        "--profiles-dir", profiles,
+        "--target", settings.target,
+        "--target-path", str(work),
+        "--log-path", str(work / "logs"),
+    ]  # fmt: skip
+    runner = dbtRunner(callbacks=[_node_counter(progress)] if progress else [])
+    with dbt_environment(settings, run_id):
+        try:
+            outcome = runner.invoke(["--quiet", "--no-use-colors", *command])
+        finally:
+            _release_connections()
+    if outcome.exception is not None:
+        raise SynapseError(f"dbt could not run: {_first_lines(str(outcome.exception))}")
+    return _summary(outcome.result)
+
+
+def _node_counter(progress: Progress) -> Callable[[Any], None]:
+    done = 0
+
+    def callback(event: Any) -> None:
+        nonlocal done
+        if event.info.name == "NodeFinished":
+            done += 1
+            progress(event.data.node_info.node_name, done, 0)
+        elif event.info.name == "LogStartLine":
+            progress(event.data.description, done, event.data.total)
+
+    return callback
+
+
+def _release_connections() -> None:
+    # dbt-duckdb keeps the warehouse file locked after invoke(); others could not open it.
+    from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+
+    DuckDBConnectionManager.close_all_connections()
+
+
+def _summary(result: Any) -> DbtResult:
+    statuses: dict[str, int] = {}
+    failures: list[str] = []
+    warnings: list[str] = []
+    for node in getattr(result, "results", []):
+        status = str(node.status)
+        statuses[status] = statuses.get(status, 0) + 1
+        sentence = f"{node.node.name}: {_first_lines(node.message or status)}"
+        if status in ("error", "fail", "runtime error"):
+            failures.append(sentence)
+        elif status == "warn":
+            warnings.append(sentence)
+    return DbtResult(statuses, failures, warnings, getattr(result, "elapsed_time", 0.0))
+
+
+def _first_lines(text: str, count: int = 4) -> str:
+    return " ".join(line.strip() for line in text.strip().splitlines()[:count])

@@ -1,0 +1,44 @@
+"""What a run depends on, as one hash: equal hashes mean that there is nothing to build."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime
+from pathlib import Path
+
+from synapse.runner.clock import last_complete_date
+from synapse.settings import Settings
+
+_PROJECT_PARTS = ("models", "macros", "seeds", "snapshots", "tests", "dbt_project.yml",
+                  "packages.yml", "selectors.yml")  # fmt: skip
+
+
+def inputs_fingerprint(
+    settings: Settings, project_dir: Path, *, selector: str, as_of: datetime
+) -> str:
+    """Return the SHA-256 of all that decides a run's result.
+
+    That is: the accepted files (the manifest is append-only, so its parts' names say which), the
+    code and configuration, the business time zone, the last complete date and the warehouse file
+    itself. Nothing else reaches a model: as-of counts by its last complete date only, but for
+    real-time and freshness, which are not built by scheduled models.
+    """
+    digest = hashlib.sha256()
+
+    def add(*parts: object) -> None:
+        digest.update("\0".join(str(part) for part in parts).encode() + b"\n")
+
+    add(selector, settings.target, settings.business_timezone, settings.lake)
+    add(last_complete_date(as_of, settings.business_timezone))
+    for path in sorted((settings.lake / "manifest").glob("*.parquet")):
+        add(path.name, path.stat().st_size)
+    for part in _PROJECT_PARTS:
+        root = project_dir / part
+        files = sorted(root.rglob("*")) if root.is_dir() else [root]
+        for path in files:
+            if path.is_file():
+                add(path.relative_to(project_dir), hashlib.sha256(path.read_bytes()).hexdigest())
+    if settings.warehouse.exists():
+        # A replaced warehouse has another inode: it holds nothing of the earlier run.
+        add(settings.warehouse, settings.warehouse.stat().st_ino)
+    return digest.hexdigest()

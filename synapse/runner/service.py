@@ -1,0 +1,131 @@
+"""A scheduled run from bronze to gold."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from synapse.deps import ensure_packages
+from synapse.errors import SynapseError
+from synapse.ingest.service import IngestReport, ingest
+from synapse.runner.configuration import check_configuration
+from synapse.runner.context import connect_warehouse, write_run_context
+from synapse.runner.dbt import DbtResult, Progress, invoke_dbt
+from synapse.runner.fingerprint import inputs_fingerprint
+from synapse.runner.history import RunHistory, naive_utc
+from synapse.runner.lease import lease
+from synapse.settings import Settings
+
+SCHEDULES = ("hourly", "daily", "weekly")
+
+
+@dataclass(frozen=True)
+class RunReport:
+    """What a run did: `status` is succeeded, unchanged or failed."""
+
+    run_id: str
+    schedule: str
+    status: str
+    as_of: datetime
+    ingest: IngestReport
+    dbt: DbtResult = field(default_factory=DbtResult)
+
+
+def run(
+    settings: Settings,
+    project_dir: Path,
+    *,
+    schedule: str,
+    as_of: datetime,
+    full_refresh: bool = False,
+    progress: Progress | None = None,
+) -> RunReport:
+    """Ingest, then build what the schedule selects; idempotent.
+
+    A run whose inputs equal the last successful one's builds nothing and is recorded as unchanged.
+    Raises SynapseError on bad settings or input, LeaseHeldError when another run is at work;
+    failing models or tests are reported with status failed.
+    """
+    run_id = uuid.uuid4().hex
+    check_configuration(project_dir)
+    # An occupied warehouse must be refused before anything is accepted or written.
+    connect_warehouse(settings.warehouse).close()
+    packages = ensure_packages(project_dir)
+    if packages.message and progress:
+        progress(packages.message, 0, 0)
+    history = RunHistory(settings.state)
+    try:
+        with lease(settings.state, run_id):
+            return _run_leased(
+                settings, project_dir, history, run_id, schedule, as_of, full_refresh, progress
+            )
+    finally:
+        history.close()
+
+
+def _run_leased(
+    settings: Settings,
+    project_dir: Path,
+    history: RunHistory,
+    run_id: str,
+    schedule: str,
+    as_of: datetime,
+    full_refresh: bool,
+    progress: Progress | None,
+) -> RunReport:
+    newest = history.newest_as_of()
+    is_backfill = newest is not None and naive_utc(as_of) < newest
+    before = history.last_built()
+    history.start(run_id, schedule, as_of)
+    try:
+        report = ingest(settings, project_dir, as_of=as_of, run_id=run_id, progress=progress)
+        counts = {
+            "landed": report.landed,
+            "accepted": report.accepted,
+            "duplicate": report.duplicate,
+            "quarantined": report.quarantined,
+        }
+        fingerprint = inputs_fingerprint(settings, project_dir, selector=schedule, as_of=as_of)
+        if (
+            not full_refresh
+            and before is not None
+            and before.status == "succeeded"
+            and before.fingerprint == fingerprint
+        ):
+            history.finish(run_id, "unchanged", fingerprint=fingerprint, **counts)
+            return RunReport(run_id, schedule, "unchanged", as_of, report)
+        write_run_context(settings, run_id=run_id, as_of=as_of, is_backfill=is_backfill)
+        arguments = ["build", "--selector", schedule]
+        if is_backfill:
+            # A snapshot records what is current now: taken for an earlier as-of it would lie.
+            arguments += ["--exclude-resource-type", "snapshot"]
+        if full_refresh:
+            arguments += ["--full-refresh"]
+        result = invoke_dbt(arguments, settings, project_dir, run_id=run_id, progress=progress)
+    except BaseException as error:
+        history.finish(run_id, "failed", detail=str(error) or type(error).__name__)
+        raise
+    status = "succeeded" if result.succeeded else "failed"
+    history.finish(
+        run_id,
+        status,
+        fingerprint=fingerprint if result.succeeded else None,
+        detail="\n".join(result.failures) or None,
+        **counts,
+    )
+    return RunReport(run_id, schedule, status, as_of, report, result)
+
+
+def build_docs(settings: Settings, project_dir: Path, progress: Progress | None = None) -> Path:
+    """Write the dbt docs site as one file and return its path."""
+    ensure_packages(project_dir)
+    result = invoke_dbt(["docs", "generate", "--static"], settings, project_dir, progress=progress)
+    if not result.succeeded:
+        raise SynapseError(f"the docs site could not be built: {'; '.join(result.failures)}")
+    target = settings.lake / "dbt" / settings.target / "static_index.html"
+    site = settings.lake / "docs" / "index.html"
+    site.parent.mkdir(parents=True, exist_ok=True)
+    site.write_bytes(target.read_bytes())
+    return site

@@ -1,0 +1,59 @@
+"""How commands speak: progress and sentences for people, JSON for machines."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import orjson
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from synapse.runner.dbt import Progress as ProgressCallback
+
+out = Console()
+# Progress and errors go to standard error, so that `--json` leaves standard output to machines.
+err = Console(stderr=True)
+
+
+def print_json(value: Any) -> None:
+    """Print a dataclass, dict or list as one JSON document."""
+
+    def default(item: Any) -> Any:
+        if dataclasses.is_dataclass(item) and not isinstance(item, type):
+            return {f.name: getattr(item, f.name) for f in dataclasses.fields(item)}
+        if isinstance(item, Decimal | Path):
+            return str(item)
+        if isinstance(item, datetime | date):
+            return item.isoformat()
+        raise TypeError(f"{type(item).__name__} has no JSON form")
+
+    options = orjson.OPT_INDENT_2 | orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_NON_STR_KEYS
+    sys.stdout.write(orjson.dumps(value, default=default, option=options).decode() + "\n")
+
+
+@contextmanager
+def progress_bar(title: str) -> Iterator[ProgressCallback]:
+    """Yield a callback (label, done, total) that draws on a terminal and is silent elsewhere."""
+    columns = (
+        TextColumn("{task.fields[title]:<10}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.description}"),
+    )
+    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as progress:
+        task = progress.add_task("", title=title, total=None)
+
+        def update(label: str, done: int, total: int) -> None:
+            if total:
+                progress.update(task, total=total)
+            progress.update(task, completed=done, description=label)
+
+        yield update

@@ -53,18 +53,22 @@ class Hazards(StrEnum):
 
 
 LakeOption = Annotated[
-    Path | None, typer.Option("--lake", help="The lake's folder (default: SYNAPSE_LAKE or ./lake).")
+    Path | None,
+    typer.Option("--lake", help="The lake's folder (default: SYNAPSE_LAKE or ./lake)."),
 ]
 TargetOption = Annotated[Target, typer.Option("--target", help="Engine to build on.")]
 ProjectOption = Annotated[
-    Path | None, typer.Option("--project-dir", help="The dbt project (default: the nearest above).")
+    Path | None,
+    typer.Option("--project-dir", help="The dbt project (default: the nearest above)."),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 AsOfOption = Annotated[
-    str | None, typer.Option("--as-of", help="The instant to call now (ISO 8601; default: now).")
+    str | None,
+    typer.Option("--as-of", help="The instant to call now (ISO 8601; default: now)."),
 ]
 DateOption = Annotated[
-    str | None, typer.Option("--date", help="As-of the end of this business date (YYYY-MM-DD).")
+    str | None,
+    typer.Option("--date", help="As-of the end of this business date (YYYY-MM-DD)."),
 ]
 
 
@@ -77,7 +81,10 @@ def _version(show: bool) -> None:
 @app.callback()
 def root(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+        bool,
+        typer.Option(
+            "--version", callback=_version, is_eager=True, help="Show the version."
+        ),
     ] = False,
 ) -> None:
     """Work on a lake; every command says with --help what it needs."""
@@ -107,7 +114,9 @@ def _say_run(report: RunReport) -> None:
     if report.status == "unchanged":
         out.print("Nothing new since the last run: silver and gold stand as they are")
         return
-    counts = ", ".join(f"{count} {status}" for status, count in sorted(report.dbt.statuses.items()))
+    counts = ", ".join(
+        f"{count} {status}" for status, count in sorted(report.dbt.statuses.items())
+    )
     out.print(f"dbt: {counts} in {report.dbt.seconds:.1f} s")
     for sentence in report.dbt.warnings:
         out.print(f"  data quality: {sentence}", highlight=False, soft_wrap=True)
@@ -115,20 +124,33 @@ def _say_run(report: RunReport) -> None:
         out.print(f"  failed: {sentence}", style="red", highlight=False, soft_wrap=True)
 
 
-@app.command("generate", epilog="Example: synapse generate --lake lake --users 5000 --days 120")
+@app.command(
+    "generate", epilog="Example: synapse generate --lake lake --users 5000 --days 120"
+)
 def generate_command(
     lake: LakeOption = None,
-    users: Annotated[int, typer.Option(min=1, help="About how many people sign up.")] = 5000,
+    users: Annotated[
+        int, typer.Option(min=1, help="About how many people sign up.")
+    ] = 5000,
     days: Annotated[int, typer.Option(min=1, help="How many days.")] = 120,
     seed: Annotated[int, typer.Option(min=0, help="Same seed, same bytes.")] = 7,
-    append: Annotated[bool, typer.Option("--append", help="Add the next day(s) instead.")] = False,
-    hazards: Annotated[Hazards, typer.Option(help="How badly the data behaves.")] = Hazards.normal,
+    append: Annotated[
+        bool, typer.Option("--append", help="Add the next day(s) instead.")
+    ] = False,
+    hazards: Annotated[
+        Hazards, typer.Option(help="How badly the data behaves.")
+    ] = Hazards.normal,
     as_json: JsonOption = False,
 ) -> None:
     """Land a believable bronze from a simulated product."""
     settings = Settings.load(lake=lake)
     report = generate(
-        settings.lake, users=users, days=days, seed=seed, append=append, hazards=hazards.value
+        settings.lake,
+        users=users,
+        days=days,
+        seed=seed,
+        append=append,
+        hazards=hazards.value,
     )
     print_json(report) if as_json else _say_generated(report, settings.lake)
 
@@ -144,7 +166,9 @@ def ingest_command(
     settings = Settings.load(lake=lake)
     instant = resolve_as_of(as_of, None, settings.business_timezone)
     with progress_bar("ingest") as progress:
-        report = ingest(settings, find_project(project_dir), as_of=instant, progress=progress)
+        report = ingest(
+            settings, find_project(project_dir), as_of=instant, progress=progress
+        )
     print_json(report) if as_json else _say_ingested(report)
 
 
@@ -187,7 +211,9 @@ def run_command(
 def demo_command(
     lake: LakeOption = None,
     project_dir: ProjectOption = None,
-    users: Annotated[int, typer.Option(min=1, help="About how many people sign up.")] = 5000,
+    users: Annotated[
+        int, typer.Option(min=1, help="About how many people sign up.")
+    ] = 5000,
     days: Annotated[int, typer.Option(min=35, help="How many days.")] = 120,
 ) -> None:
     """Generate a lake, build it, and show its numbers; about a minute."""
@@ -200,13 +226,20 @@ def demo_command(
     else:
         with err.status("simulating the product"):
             report = generate(
-                settings.lake, users=users, days=days, seed=7, append=False, hazards="normal"
+                settings.lake,
+                users=users,
+                days=days,
+                seed=7,
+                append=False,
+                hazards="normal",
             )
         _say_generated(report, settings.lake)
     # The simulated product's clock, not ours: its last date has just ended.
     instant = parse_as_of(orjson.loads(parameters.read_bytes())["as_of"])
     with progress_bar("daily") as progress:
-        outcome = run(settings, project, schedule="daily", as_of=instant, progress=progress)
+        outcome = run(
+            settings, project, schedule="daily", as_of=instant, progress=progress
+        )
     _say_run(outcome)
     if outcome.status == "failed":
         raise typer.Exit(1)
@@ -236,7 +269,9 @@ def status_command(
     """Show what ran, for which as-of, and what it refused."""
     settings = Settings.load(lake=lake)
     if not settings.lake.is_dir():
-        raise SynapseError(f"there is no lake at {settings.lake}: give --lake or set SYNAPSE_LAKE")
+        raise SynapseError(
+            f"there is no lake at {settings.lake}: give --lake or set SYNAPSE_LAKE"
+        )
     history = RunHistory(settings.state)
     runs = history.latest(limit)
     history.close()
@@ -249,7 +284,11 @@ def status_command(
     for heading in ("landed", "duplicate", "quarantined"):
         table.add_column(heading, justify="right")
     for item in runs:
-        seconds = (item.finished_at - item.started_at).total_seconds() if item.finished_at else None
+        seconds = (
+            (item.finished_at - item.started_at).total_seconds()
+            if item.finished_at
+            else None
+        )
         table.add_row(
             f"{item.started_at:%Y-%m-%d %H:%M:%S}",
             item.schedule,
@@ -265,7 +304,9 @@ def status_command(
 
 @app.command("doctor", epilog="Example: synapse doctor --lake lake")
 def doctor_command(
-    lake: LakeOption = None, project_dir: ProjectOption = None, as_json: JsonOption = False
+    lake: LakeOption = None,
+    project_dir: ProjectOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Check a set-up and say what to fix."""
     findings = examine(Settings.load(lake=lake), find_project(project_dir))
@@ -284,5 +325,11 @@ def main() -> None:
     try:
         app()
     except SynapseError as error:
-        err.print(f"error: {error}", style="red", highlight=False, soft_wrap=True, markup=False)
+        err.print(
+            f"error: {error}",
+            style="red",
+            highlight=False,
+            soft_wrap=True,
+            markup=False,
+        )
         sys.exit(error.exit_code)

@@ -47,7 +47,9 @@ class KeyFigures:
 def read_key_figures(settings: Settings) -> KeyFigures:
     """Read the figures from gold. Raises SynapseError when gold has not been built."""
     if not settings.warehouse.exists():
-        raise SynapseError(f"there is no warehouse at {settings.warehouse}: run `synapse run daily`")
+        raise SynapseError(
+            f"there is no warehouse at {settings.warehouse}: run `synapse run daily`"
+        )
     with connect_warehouse(settings.warehouse, read_only=True) as connection:
         try:
             return _read(connection)
@@ -66,7 +68,9 @@ def _read(connection: duckdb.DuckDBPyConnection) -> KeyFigures:
         [_HISTORY_DAYS],
     ).fetchall()
     if not rows:
-        raise SynapseError("gold has no complete business date yet: run again after the day ends")
+        raise SynapseError(
+            "gold has no complete business date yet: run again after the day ends"
+        )
     day, dau, wau, actives_28d, mau, stickiness, new_users = rows[0]
     headline = connection.execute(
         "select retention_1d_rate, retention_7d_rate, retention_30d_rate "
@@ -90,7 +94,12 @@ def _read(connection: duckdb.DuckDBPyConnection) -> KeyFigures:
         totals[label] = counted[0] if counted else 0
     return KeyFigures(
         activity_date=day,
-        active_users={"1 day": dau, "7 days": wau, "28 days": actives_28d, "30 days": mau},
+        active_users={
+            "1 day": dau,
+            "7 days": wau,
+            "28 days": actives_28d,
+            "30 days": mau,
+        },
         stickiness_rate=stickiness,
         new_users=new_users,
         daily_active_users=[row[1] for row in reversed(rows)],
@@ -125,17 +134,23 @@ def render(figures: KeyFigures) -> Group:
     activity.add_row("stickiness (1 / 28 days)", _percent(figures.stickiness_rate))
     activity.add_row("new on the day", f"{figures.new_users:,}")
 
-    retention = Table(title="Retention of sign-ups (28 daily cohorts each)", title_justify="left")
+    retention = Table(
+        title="Retention of sign-ups (28 daily cohorts each)", title_justify="left"
+    )
     for period in figures.retention:
         retention.add_column(period, justify="right")
     retention.add_row(*(_percent(rate) for rate in figures.retention.values()))
 
-    funnel = Table(title="Sign-up funnel (7 days, mature entry dates)", title_justify="left")
+    funnel = Table(
+        title="Sign-up funnel (7 days, mature entry dates)", title_justify="left"
+    )
     for heading in ("step", "reached", "of entered", "of the step before"):
         funnel.add_column(heading, justify="left" if heading == "step" else "right")
     before: int | None = None
     for step in figures.funnel:
-        overall = step.reached_count / step.entered_count if step.entered_count else None
+        overall = (
+            step.reached_count / step.entered_count if step.entered_count else None
+        )
         stepwise = step.reached_count / before if before else None
         funnel.add_row(
             f"{step.step_number} {step.step_name}",

@@ -10,7 +10,9 @@ from synapse.errors import UsageError
 
 def end_of_date(day: date, timezone: str) -> datetime:
     """Return the instant (UTC, aware) at which the business date `day` has just ended."""
-    return datetime.combine(day + timedelta(days=1), datetime.min.time(), ZoneInfo(timezone)).astimezone(UTC)
+    return datetime.combine(
+        day + timedelta(days=1), datetime.min.time(), ZoneInfo(timezone)
+    ).astimezone(UTC)
 
 
 def parse_as_of(text: str) -> datetime:
@@ -29,7 +31,9 @@ def parse_date(text: str) -> date:
     try:
         return date.fromisoformat(text)
     except ValueError as error:
-        raise UsageError(f"--date {text!r} is no date: write it like 2026-06-28") from error
+        raise UsageError(
+            f"--date {text!r} is no date: write it like 2026-06-28"
+        ) from error
 
 
 def resolve_as_of(as_of: str | None, day: str | None, timezone: str) -> datetime:

@@ -6,13 +6,14 @@ import csv
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from synapse.errors import SynapseError
 
 Name = Annotated[str, Field(min_length=1)]
+Row = TypeVar("Row", bound=BaseModel)
 
 
 class TrackedEvent(BaseModel):
@@ -44,13 +45,15 @@ class ModelPrice(BaseModel):
     output_price_cents_per_million: Annotated[Decimal, Field(ge=0)]
 
 
-def _read[Row: BaseModel](path: Path, row_type: type[Row]) -> list[tuple[int, Row]]:
+def _read(path: Path, row_type: type[Row]) -> list[tuple[int, Row]]:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise SynapseError(f"{path} cannot be read as UTF-8 text: {error}") from error
     reader = csv.DictReader(text.splitlines())
-    required = [name for name, info in row_type.model_fields.items() if info.is_required()]
+    required = [
+        name for name, info in row_type.model_fields.items() if info.is_required()
+    ]
     missing = [name for name in required if name not in (reader.fieldnames or [])]
     if missing:
         raise SynapseError(
@@ -81,7 +84,9 @@ def check_configuration(project_dir: Path) -> None:
     ])  # fmt: skip
     path = seeds / "funnels.csv"
     steps = _read(path, FunnelStep)
-    _unique(path, [(line, (row.funnel_name, str(row.step_number))) for line, row in steps])
+    _unique(
+        path, [(line, (row.funnel_name, str(row.step_number))) for line, row in steps]
+    )
     funnels: dict[str, list[FunnelStep]] = {}
     for line, step in steps:
         funnel = funnels.setdefault(step.funnel_name, [])
@@ -92,7 +97,9 @@ def check_configuration(project_dir: Path) -> None:
                 f"({funnel[0].window_hours} and {step.window_hours} hours); a funnel has one"
             )
     for name, funnel in funnels.items():
-        if sorted(step.step_number for step in funnel) != list(range(1, len(funnel) + 1)):
+        if sorted(step.step_number for step in funnel) != list(
+            range(1, len(funnel) + 1)
+        ):
             raise SynapseError(
                 f"{path}: the steps of funnel {name} are not numbered 1 to {len(funnel)}"
             )

@@ -11,11 +11,15 @@ from synapse.errors import SynapseError
 from synapse.settings import Settings
 
 
-def connect_warehouse(path: Path, *, read_only: bool = False) -> duckdb.DuckDBPyConnection:
+def connect_warehouse(
+    path: Path, *, read_only: bool = False
+) -> duckdb.DuckDBPyConnection:
     """Open the embedded warehouse. Raises SynapseError when it is occupied or is no warehouse."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        return duckdb.connect(str(path), read_only=read_only, config={"TimeZone": "UTC"})
+        return duckdb.connect(
+            str(path), read_only=read_only, config={"TimeZone": "UTC"}
+        )
     except (duckdb.Error, OSError) as error:
         text = str(error)
         if "lock" in text.lower():

@@ -136,7 +136,7 @@ def _release_connections() -> None:
     # dbt-duckdb keeps the warehouse file locked after invoke(); others could not open it.
     from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 
-    DuckDBConnectionManager.close_all_connections()
+    DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]
 
 
 def _summary(result: Any) -> DbtResult:

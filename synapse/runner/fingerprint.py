@@ -37,7 +37,10 @@ def inputs_fingerprint(
         files = sorted(root.rglob("*")) if root.is_dir() else [root]
         for path in files:
             if path.is_file():
-                add(path.relative_to(project_dir), hashlib.sha256(path.read_bytes()).hexdigest())
+                add(
+                    path.relative_to(project_dir),
+                    hashlib.sha256(path.read_bytes()).hexdigest(),
+                )
     if settings.warehouse.exists():
         # A replaced warehouse has another inode: it holds nothing of the earlier run.
         add(settings.warehouse, settings.warehouse.stat().st_ino)

@@ -1,0 +1,73 @@
+{# The declaration of a CDC table as models/bronze/_*__sources.yml gives it, ready for use:
+   name, source (as the manifest spells it), key, sequence, op_column, commit_column,
+   sequence_column, columns ([{name, data_type}]). Empty while parsing: the graph is not there yet. #}
+{% macro cdc_table(table_name, source_name='dms_synapse') -%}
+    {%- if not execute -%}{%- do return({}) -%}{%- endif -%}
+    {%- set nodes = graph.sources.values()
+        | selectattr('source_name', 'equalto', source_name)
+        | selectattr('name', 'equalto', table_name)
+        | list -%}
+    {%- if nodes | length == 0 or not nodes[0].config.meta.get('cdc') -%}
+        {%- do exceptions.raise_compiler_error(
+            'No CDC declaration of ' ~ source_name ~ '.' ~ table_name
+            ~ ': add the table with config.meta.cdc to models/bronze/_dms__sources.yml'
+        ) -%}
+    {%- endif -%}
+    {%- set node = nodes[0] -%}
+    {%- set cdc = node.config.meta.cdc -%}
+    {%- set columns = [] -%}
+    {%- for column in node.columns.values() -%}
+        {%- do columns.append({'name': column.name, 'data_type': column.data_type | lower}) -%}
+    {%- endfor -%}
+    {%- set source_schema = node.source_meta.get('source_schema')
+        or node.config.meta.get('source_schema') -%}
+    {%- do return({
+        'name': table_name,
+        'source': 'dms.' ~ source_schema ~ '.' ~ table_name,
+        'key': cdc.key,
+        'sequence': cdc.sequence,
+        'op_column': cdc.get('op_column', 'Op'),
+        'commit_column': cdc.get('commit_column', 'dms_committed_at'),
+        'sequence_column': cdc.get('sequence_column', 'dms_change_seq'),
+        'columns': columns,
+    }) -%}
+{%- endmacro %}
+
+
+{# Names of a declared table's columns. #}
+{% macro cdc_column_names(table) -%}
+    {%- do return(table.columns | map(attribute='name') | list) -%}
+{%- endmacro %}
+
+
+{# Joins one relation's key columns to another's. #}
+{% macro cdc_key_match(table, left, right) -%}
+    {%- for key in table.key -%}
+        {{ left }}.{{ key }} = {{ right }}.{{ key }}{{ ' and ' if not loop.last }}
+    {%- endfor -%}
+{%- endmacro %}
+
+
+{# The key columns, qualified, as a comma-separated list. #}
+{% macro cdc_keys(table, qualifier='', prefix='') -%}
+    {%- for key in table.key -%}
+        {{ qualifier ~ '.' if qualifier }}{{ prefix }}{{ key }}{{ ', ' if not loop.last }}
+    {%- endfor -%}
+{%- endmacro %}
+
+
+{# SHA-256 of what a row declares: name=value pairs of the columns that have a value, so that a column
+   declared later does not change the hash of rows that never carried it. The separator (unit
+   separator) is doubled inside texts, so no two rows share one text. #}
+{% macro cdc_row_hash(columns, qualifier='') -%}
+    {%- set pairs = [] -%}
+    {%- for column in columns -%}
+        {%- set name = (qualifier ~ '.' if qualifier else '') ~ column.name -%}
+        {%- set value = canonical_text(name, column.data_type) | trim -%}
+        {%- if column.data_type == 'varchar' -%}
+            {%- set value = 'replace(' ~ value ~ ', chr(31), chr(31) || chr(31))' -%}
+        {%- endif -%}
+        {%- do pairs.append("coalesce(chr(31) || '" ~ column.name ~ "=' || " ~ value ~ ", '')") -%}
+    {%- endfor -%}
+    {{ sha256_hex(pairs | join('\n            || ')) }}
+{%- endmacro %}

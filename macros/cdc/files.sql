@@ -1,0 +1,106 @@
+{# SQL condition: the accepted file `files_accepted` has not been read by the model yet. #}
+{% macro file_is_unseen(model_name) -%}
+    not exists (
+        select 1
+        from {{ ops_relation('files_seen') }} as files_seen
+        where files_seen.model = {{ sql_text(model_name) }}
+            and files_seen.file_id = files_accepted.file_id
+    )
+{%- endmacro %}
+
+
+{# Paths of the accepted files of a source that this model must read now: all of them on a first
+   build or a full refresh, else those it has not seen. #}
+{% macro files_to_read(source, model_name) -%}
+    {%- if not ops_table_exists('files_accepted') -%}{%- do return([]) -%}{%- endif -%}
+    {%- set listing -%}
+        select distinct files_accepted.path
+        from {{ ops_relation('files_accepted') }} as files_accepted
+        where files_accepted.source = {{ sql_text(source) }}
+            {%- if is_incremental() %}
+            and {{ file_is_unseen(model_name) }}
+            {%- endif %}
+        order by files_accepted.path
+    {%- endset -%}
+    {%- do return(run_query(listing).columns[0].values() | list) -%}
+{%- endmacro %}
+
+
+{# Post-hook of a model that reads files: they are seen, in the transaction that wrote their rows. A
+   full refresh forgets what the models fed by it saw as well, so that they start over too. #}
+{% macro mark_files_seen(source, model_name, feeds=[]) -%}
+    {%- set seen = ops_relation('files_seen') -%}
+    {%- if should_full_refresh() %}
+    delete from {{ seen }} where model in ({{ sql_texts([model_name] + feeds) }});
+    {%- endif %}
+    insert into {{ seen }}
+    select distinct
+        {{ sql_text(model_name) }} as model,
+        files_accepted.file_id,
+        {{ as_of() }} as seen_at
+    from {{ ops_relation('files_accepted') }} as files_accepted
+    where files_accepted.source = {{ sql_text(source) }}
+        and {{ file_is_unseen(model_name) }}
+{%- endmacro %}
+
+
+{# The same for a CDC table's base model, whose source name comes from the declaration. #}
+{% macro cdc_mark_files_seen(table_name, source_name='dms_synapse') -%}
+    {%- if execute -%}
+        {%- do return(mark_files_seen(
+            cdc_table(table_name, source_name).source,
+            'base_dms__' ~ table_name,
+            cdc_fed_models(table_name)
+        )) -%}
+    {%- endif -%}
+{%- endmacro %}
+
+
+{# What reads base_dms__<table> by file, as files_seen names it. #}
+{% macro cdc_fed_models(table_name) -%}
+    {%- do return([
+        'stg_dms__' ~ table_name,
+        'hist_dms__' ~ table_name,
+        'ops_cdc_ambiguities.' ~ table_name,
+    ]) -%}
+{%- endmacro %}
+
+
+{# SQL: files whose rows stand in the base model and that the reading model has not taken up. #}
+{% macro files_pending(base_name, model_name) -%}
+    (
+        select files_accepted.file_id, files_accepted.path, files_accepted.kind
+        from {{ ops_relation('files_accepted') }} as files_accepted
+        inner join {{ ops_relation('files_seen') }} as base_seen
+            on files_accepted.file_id = base_seen.file_id
+        where base_seen.model = {{ sql_text(base_name) }}
+            and {{ file_is_unseen(model_name) }}
+    )
+{%- endmacro %}
+
+
+{# Post-hook of a model that follows a base model. #}
+{% macro mark_pending_seen(base_name, model_name) -%}
+    insert into {{ ops_relation('files_seen') }}
+    select distinct
+        {{ sql_text(model_name) }} as model,
+        pending.file_id,
+        {{ as_of() }} as seen_at
+    from {{ files_pending(base_name, model_name) }} as pending
+{%- endmacro %}
+
+
+{# What an incremental run of a model must recompute: 'all' (first build, full refresh, or a load
+   landed, which may move an epoch and empty keys it does not name), 'some' (keys of pending files)
+   or 'none'. #}
+{% macro pending_scope(base_name, model_name) -%}
+    {%- if not execute or not is_incremental() or not ops_table_exists('files_seen') -%}
+        {%- do return('all') -%}
+    {%- endif -%}
+    {%- set counts = run_query(
+        "select count(*) as files, sum(case when pending.kind = 'load' then 1 else 0 end) as loads from "
+        ~ files_pending(base_name, model_name) ~ ' as pending'
+    ).rows[0] -%}
+    {%- if counts[0] == 0 -%}{%- do return('none') -%}{%- endif -%}
+    {%- do return('all' if counts[1] > 0 else 'some') -%}
+{%- endmacro %}

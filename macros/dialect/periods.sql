@@ -1,0 +1,135 @@
+{# Whole days, weeks or months from one date to another; both must be first dates of their period.
+   Fails without: Redshift spells it datediff(part, …). DuckDB counts boundaries crossed and Trino full
+   periods, which agree on first dates of periods only. #}
+{% macro periods_between(grain, start_date, end_date) -%}
+    {{ return(adapter.dispatch('periods_between', 'synapse')(grain, start_date, end_date)) }}
+{%- endmacro %}
+
+{% macro default__periods_between(grain, start_date, end_date) -%}
+    date_diff('{{ grain }}', {{ start_date }}, {{ end_date }})
+{%- endmacro %}
+
+{% macro redshift__periods_between(grain, start_date, end_date) -%}
+    datediff({{ grain }}, {{ start_date }}, {{ end_date }})
+{%- endmacro %}
+
+
+{# The first date of the period that begins so many days, weeks or months after a first date.
+   Fails without: Trino has no `date + integer * interval` of one unit for all grains, DuckDB no
+   date_add('week', …), and DuckDB's `date + interval` is a timestamp. #}
+{% macro date_add_periods(grain, start_date, periods) -%}
+    {{ return(adapter.dispatch('date_add_periods', 'synapse')(grain, start_date, periods)) }}
+{%- endmacro %}
+
+{% macro default__date_add_periods(grain, start_date, periods) -%}
+    cast({{ start_date }} + ({{ periods }}) * interval '1 {{ grain }}' as date)
+{%- endmacro %}
+
+{% macro athena__date_add_periods(grain, start_date, periods) -%}
+    date_add('{{ grain }}', {{ periods }}, {{ start_date }})
+{%- endmacro %}
+
+{% macro redshift__date_add_periods(grain, start_date, periods) -%}
+    cast(dateadd({{ grain }}, {{ periods }}, {{ start_date }}) as date)
+{%- endmacro %}
+
+
+{# A naive timestamp so many hours later.
+   Fails without: Trino writes the unit outside the quotes and has no interval for a bigint of hours
+   in Redshift's spelling. #}
+{% macro timestamp_add_hours(timestamp_expression, hours) -%}
+    {{ return(adapter.dispatch('timestamp_add_hours', 'synapse')(timestamp_expression, hours)) }}
+{%- endmacro %}
+
+{% macro default__timestamp_add_hours(timestamp_expression, hours) -%}
+    {{ timestamp_expression }} + ({{ hours }}) * interval '1 hour'
+{%- endmacro %}
+
+{% macro athena__timestamp_add_hours(timestamp_expression, hours) -%}
+    {{ timestamp_expression }} + ({{ hours }}) * interval '1' hour
+{%- endmacro %}
+
+{% macro redshift__timestamp_add_hours(timestamp_expression, hours) -%}
+    dateadd(hour, {{ hours }}, {{ timestamp_expression }})
+{%- endmacro %}
+
+
+{# Microseconds since 1970 of a naive UTC timestamp, exact.
+   Fails without: Trino's date_diff knows nothing below a millisecond, so gaps and durations would
+   be rounded there; DuckDB's epoch() is a double. #}
+{% macro epoch_microseconds(timestamp_expression) -%}
+    {{ return(adapter.dispatch('epoch_microseconds', 'synapse')(timestamp_expression)) }}
+{%- endmacro %}
+
+{% macro default__epoch_microseconds(timestamp_expression) -%}
+    epoch_us({{ timestamp_expression }})
+{%- endmacro %}
+
+{% macro athena__epoch_microseconds(timestamp_expression) -%}
+    cast(
+        round(to_unixtime(with_timezone({{ timestamp_expression }}, 'UTC')) * 1e6) as bigint
+    )
+{%- endmacro %}
+
+{% macro redshift__epoch_microseconds(timestamp_expression) -%}
+    datediff(microsecond, timestamp '1970-01-01 00:00:00', {{ timestamp_expression }})
+{%- endmacro %}
+
+
+{# Whole seconds from one naive timestamp to a later one, the fraction cut off.
+   Fails without: date_diff('second', …) counts boundaries on DuckDB and full seconds on Trino, and
+   `/` between integers is a double on DuckDB and an integer elsewhere. #}
+{% macro seconds_between(earlier, later) -%}
+    {{ return(adapter.dispatch('seconds_between', 'synapse')(earlier, later)) }}
+{%- endmacro %}
+
+{% macro default__seconds_between(earlier, later) -%}
+    (({{ epoch_microseconds(later) }} - {{ epoch_microseconds(earlier) }}) // 1000000)
+{%- endmacro %}
+
+{% macro athena__seconds_between(earlier, later) -%}
+    (({{ epoch_microseconds(later) }} - {{ epoch_microseconds(earlier) }}) / 1000000)
+{%- endmacro %}
+
+{% macro redshift__seconds_between(earlier, later) -%}
+    (({{ epoch_microseconds(later) }} - {{ epoch_microseconds(earlier) }}) / 1000000)
+{%- endmacro %}
+
+
+{# The UTC instant (naive) at which a business date ends (R1). Exact on days of 23 and 25 hours: a
+   midnight that a clock change skips counts as the instant of the change.
+   Fails without: as business_timestamp, the other way round. #}
+{% macro business_date_end(date_expression) -%}
+    {{ return(adapter.dispatch('business_date_end', 'synapse')(date_expression)) }}
+{%- endmacro %}
+
+{% macro default__business_date_end(date_expression) -%}
+    timezone(
+        'UTC',
+        timezone(
+            {{ sql_text(business_timezone()) }},
+            cast({{ date_add_days(date_expression, 1) }} as timestamp)
+        )
+    )
+{%- endmacro %}
+
+{% macro athena__business_date_end(date_expression) -%}
+    cast(
+        at_timezone(
+            with_timezone(
+                cast({{ date_add_days(date_expression, 1) }} as timestamp(6)),
+                {{ sql_text(business_timezone()) }}
+            ),
+            'UTC'
+        )
+        as timestamp(6)
+    )
+{%- endmacro %}
+
+{% macro redshift__business_date_end(date_expression) -%}
+    convert_timezone(
+        {{ sql_text(business_timezone()) }},
+        'UTC',
+        cast({{ date_add_days(date_expression, 1) }} as timestamp)
+    )
+{%- endmacro %}

@@ -1,0 +1,124 @@
+{# on-run-start. Makes the run's own tables, copies new manifest parts into ops.files_accepted (one
+   read of the manifest for all models, and one frozen list while the run lasts, even when an ingest
+   runs beside it) and fixes as-of. `synapse run` has written ops.run_context before it calls dbt; a
+   plain `dbt build` takes the newest as-of that ingest has accepted. #}
+{% macro prepare_run() -%}
+    {%- if not execute or flags.WHICH not in ('build', 'run', 'snapshot', 'test', 'seed') -%}
+        {%- do return('') -%}
+    {%- endif -%}
+    {%- do check_session() -%}
+    {%- do create_ops_tables() -%}
+    {%- set parts = manifest_parts() -%}
+    {%- if parts | length == 0 and flags.WHICH != 'seed' -%}
+        {%- do exceptions.raise_compiler_error(
+            'No manifest in ' ~ lake_root() ~ '/manifest: run `synapse ingest --lake '
+            ~ lake_root() ~ '` first'
+        ) -%}
+    {%- endif -%}
+    {%- do accept_manifest_parts(parts) -%}
+    {%- do fix_run_context() -%}
+    {%- do return('') -%}
+{%- endmacro %}
+
+
+{% macro create_ops_tables() -%}
+    {# Not dbt's create_schema: it opens a transaction that no hook commits. #}
+    {%- do run_query('create schema if not exists ' ~ schema_name('ops') | trim) -%}
+    {%- do run_query(create_ops_table(ops_relation('run_context'), {
+        'run_id': 'varchar',
+        'as_of': 'timestamp',
+        'is_backfill': 'boolean',
+        'lake': 'varchar',
+        'business_timezone': 'varchar',
+    })) -%}
+    {%- do run_query(create_ops_table(ops_relation('files_accepted'), {
+        'part': 'varchar',
+        'file_id': 'varchar',
+        'path': 'varchar',
+        'source': 'varchar',
+        'kind': 'varchar',
+        'epoch': 'bigint',
+        'epoch_at': 'timestamp',
+        'ingested_at': 'timestamp',
+        'as_of': 'timestamp',
+    })) -%}
+    {%- do run_query(create_ops_table(ops_relation('files_seen'), {
+        'model': 'varchar',
+        'file_id': 'varchar',
+        'seen_at': 'timestamp',
+    })) -%}
+{%- endmacro %}
+
+
+{# Brings ops.files_accepted level with the manifest's parts. A file is identified by its path and,
+   for loads, its epoch: identical bytes may be loaded again in a later epoch. #}
+{% macro accept_manifest_parts(parts) -%}
+    {%- set accepted = ops_relation('files_accepted') -%}
+    {%- if flags.FULL_REFRESH -%}
+        {%- do run_query('delete from ' ~ accepted) -%}
+    {%- endif -%}
+    {%- set root = lake_root() ~ '/' -%}
+    {%- set known = run_query('select distinct part from ' ~ accepted).columns[0].values() | list -%}
+    {%- set gone = known | reject('in', parts | map('replace', root, '', 1) | list) | list -%}
+    {%- set new = [] -%}
+    {%- for part in parts if part | replace(root, '', 1) not in known -%}
+        {%- do new.append(part) -%}
+    {%- endfor -%}
+    {%- if gone | length > 0 -%}
+        {%- do run_query(
+            'delete from ' ~ accepted ~ ' where part in ('
+            ~ sql_texts(gone) ~ ')'
+        ) -%}
+    {%- endif -%}
+    {%- if new | length > 0 -%}
+        {%- set insert_new -%}
+            insert into {{ accepted }}
+            select
+                {{ relative_to_lake('manifest.part') }} as part,
+                case
+                    when manifest.kind = 'load'
+                        then concat(manifest.path, '@', cast(manifest.epoch as varchar))
+                    else manifest.path
+                end as file_id,
+                manifest.path,
+                manifest.source,
+                manifest.kind,
+                manifest.epoch,
+                manifest.epoch_at,
+                manifest.ingested_at,
+                manifest.as_of
+            from {{ read_manifest_parts(new) }} as manifest
+        {%- endset -%}
+        {%- do run_query(insert_new) -%}
+    {%- endif -%}
+{%- endmacro %}
+
+
+{# Exactly one row in ops.run_context: the runner's, else one for this plain dbt invocation. #}
+{% macro fix_run_context() -%}
+    {%- set context_table = ops_relation('run_context') -%}
+    {%- set run_id = dbt_metadata_envs.get('SYNAPSE_RUN_ID') -%}
+    {%- set present = run_query('select run_id from ' ~ context_table).columns[0].values() -%}
+    {%- if run_id -%}
+        {%- if present | list != [run_id] -%}
+            {%- do exceptions.raise_compiler_error(
+                context_table ~ ' does not hold run ' ~ run_id ~ ' alone: the runner writes it before'
+                ~ ' it calls dbt. Unset DBT_ENV_CUSTOM_ENV_SYNAPSE_RUN_ID to call dbt yourself'
+            ) -%}
+        {%- endif -%}
+    {%- elif flags.WHICH in ('build', 'run', 'snapshot') or present | length == 0 -%}
+        {# Tests judge the run that built the tables, so a plain `dbt test` keeps its as-of. #}
+        {%- do run_query('delete from ' ~ context_table) -%}
+        {%- set insert_context -%}
+            insert into {{ context_table }}
+            select
+                {{ sql_text(invocation_id) }} as run_id,
+                max(files_accepted.as_of) as as_of,
+                false as is_backfill,
+                {{ sql_text(lake_root()) }} as lake,
+                {{ sql_text(business_timezone()) }} as business_timezone
+            from {{ ops_relation('files_accepted') }} as files_accepted
+        {%- endset -%}
+        {%- do run_query(insert_context) -%}
+    {%- endif -%}
+{%- endmacro %}

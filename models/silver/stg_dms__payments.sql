@@ -1,0 +1,5 @@
+{# Grain: one row per payment_id ever seen; deleted ones stay, marked.
+   Keys: payment_id.
+   Incremental: keys of newly landed changes are recomputed from all their changes and replaced.
+   Rules: silver contract (order of changes, deletes, epochs). #}
+{{ cdc_current('payments') }}

@@ -1,0 +1,260 @@
+"""The sources that the dbt project declares (models/bronze/*.yml), as frozen dataclasses.
+
+dbt renders base models from the same YAML, so what ingest checks and what silver reads is one text.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from synapse.errors import SynapseError
+
+_DECIMAL = re.compile(r"decimal\(([0-9]{1,2}),\s*([0-9]{1,2})\)")
+_PLAIN_TYPES = {
+    "bigint",
+    "integer",
+    "varchar",
+    "timestamp",
+    "date",
+    "boolean",
+    "double",
+}
+
+
+@dataclass(frozen=True)
+class Column:
+    """A declared column. data_type is one of bigint, integer, varchar, timestamp, date, boolean,
+    double or decimal(p,s), in lower case without blanks."""
+
+    name: str
+    data_type: str
+
+    @property
+    def decimal(self) -> tuple[int, int] | None:
+        """(precision, scale) of a decimal column, else None."""
+        found = _DECIMAL.fullmatch(self.data_type)
+        return (int(found[1]), int(found[2])) if found else None
+
+
+@dataclass(frozen=True)
+class DmsTable:
+    """A CDC table, landed by DMS under bronze/dms/<prefix> or by Debezium on cdc.<schema>.<name>.
+
+    prefixes: folders below bronze/dms; the first is <schema>/<name>. A LOAD set that lands under a
+    later one is a reload (CONTRACT 1.1).
+    """
+
+    schema: str
+    name: str
+    columns: tuple[Column, ...]
+    key: tuple[str, ...]
+    sequence: bool
+    op_column: str = "Op"
+    commit_column: str = "dms_committed_at"
+    sequence_column: str = "dms_change_seq"
+    prefixes: tuple[str, ...] = ()
+
+    @property
+    def source(self) -> str:
+        """Name in the manifest and in every count."""
+        return f"dms.{self.schema}.{self.name}"
+
+    @property
+    def topic(self) -> str:
+        """Kafka topic on which Debezium would deliver the table."""
+        return f"cdc.{self.schema}.{self.name}"
+
+    def column(self, name: str) -> Column:
+        """The declared column of that name."""
+        return next(column for column in self.columns if column.name == name)
+
+
+@dataclass(frozen=True)
+class Topic:
+    """A Kafka topic landed by the Connect S3 sink. name is the topic, table its dbt source table."""
+
+    name: str
+    table: str
+    columns: tuple[Column, ...]
+
+    @property
+    def source(self) -> str:
+        """Name in the manifest and in every count."""
+        return f"kconnect.{self.name}"
+
+
+@dataclass(frozen=True)
+class Declarations:
+    """Everything declared in a project, by folder below bronze/dms and by topic."""
+
+    tables: tuple[DmsTable, ...]
+    topics: tuple[Topic, ...]
+
+    def table_of(self, source: str) -> DmsTable | None:
+        """The table with that source name."""
+        return next((table for table in self.tables if table.source == source), None)
+
+    def topic_of(self, source: str) -> Topic | None:
+        """The topic with that source name."""
+        return next((topic for topic in self.topics if topic.source == source), None)
+
+
+def load_declarations(project_dir: Path) -> Declarations:
+    """Read models/bronze/*.yml below project_dir.
+
+    Raises SynapseError that names the file and the entry for anything that cannot work.
+    """
+    folder = project_dir / "models" / "bronze"
+    files = sorted([*folder.glob("*.yml"), *folder.glob("*.yaml")])
+    if not files:
+        raise SynapseError(
+            f"No source declarations in {folder}: a Synapse project declares what lands in "
+            "models/bronze/*.yml. Is --project-dir right?"
+        )
+    tables: list[DmsTable] = []
+    topics: list[Topic] = []
+    for file in files:
+        for source in _mapping_list(_parse(file), "sources", f"{file}"):
+            _read_source(file, source, tables, topics)
+    _refuse_twins(tables, topics, folder)
+    return Declarations(tuple(tables), tuple(topics))
+
+
+def _parse(file: Path) -> dict[str, Any]:
+    try:
+        document = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise SynapseError(f"{file} is not valid YAML: {error}") from error
+    if document is None:
+        return {}
+    if not isinstance(document, dict):
+        raise SynapseError(f"{file}: the top level must be a mapping with `sources:`.")
+    return document
+
+
+def _mapping_list(
+    parent: dict[str, Any], name: str, where: str
+) -> list[dict[str, Any]]:
+    entries = parent.get(name) or []
+    if not isinstance(entries, list) or not all(
+        isinstance(entry, dict) for entry in entries
+    ):
+        raise SynapseError(f"{where}: `{name}` must be a list of mappings.")
+    return entries
+
+
+def _meta(entry: dict[str, Any], where: str) -> dict[str, Any]:
+    config = entry.get("config") or {}
+    meta = config.get("meta") or {} if isinstance(config, dict) else None
+    if not isinstance(meta, dict):
+        raise SynapseError(f"{where}: `config.meta` must be a mapping.")
+    return meta
+
+
+def _read_source(
+    file: Path, source: dict[str, Any], tables: list[DmsTable], topics: list[Topic]
+) -> None:
+    where = f"{file}, source {source.get('name', '(without a name)')}"
+    schema = _meta(source, where).get("source_schema")
+    for entry in _mapping_list(source, "tables", where):
+        name = entry.get("name")
+        if not isinstance(name, str) or not name:
+            raise SynapseError(f"{where}: a table has no `name`.")
+        at = f"{where}, table {name}"
+        meta = _meta(entry, at)
+        if schema is not None:
+            if not isinstance(schema, str) or "/" in schema:
+                raise SynapseError(
+                    f"{where}: `source_schema` must be the name of a schema."
+                )
+            tables.append(_table(entry, meta.get("cdc"), schema, name, at))
+        elif "cdc" in meta:
+            raise SynapseError(
+                f"{at}: has `cdc` but its source has no `config.meta.source_schema` "
+                "(the folder below bronze/dms)."
+            )
+        elif "topic" in meta:
+            topics.append(Topic(_text(meta, "topic", at), name, _columns(entry, at)))
+
+
+def _table(
+    entry: dict[str, Any], cdc: Any, schema: str, name: str, at: str
+) -> DmsTable:
+    if not isinstance(cdc, dict):
+        raise SynapseError(f"{at}: needs `config.meta.cdc` with at least `key: [...]`.")
+    columns = _columns(entry, at)
+    names = {column.name for column in columns}
+    key = cdc.get("key")
+    if not isinstance(key, list) or not key:
+        raise SynapseError(
+            f"{at}: declares no key. Without one, a change cannot be told from another row's, so "
+            "updates and deletes have nothing to apply to. Set `config.meta.cdc.key: [column, ...]`"
+            " (a table without a primary key needs a unique index, or full loads only elsewhere)."
+        )
+    for column in key:
+        if column not in names:
+            raise SynapseError(f"{at}: key column {column!r} is not among its columns.")
+    sequence = cdc.get("sequence", False)
+    if not isinstance(sequence, bool):
+        raise SynapseError(f"{at}: `cdc.sequence` must be true or false.")
+    extra = cdc.get("prefixes", [])
+    if not isinstance(extra, list) or not all(
+        isinstance(prefix, str) for prefix in extra
+    ):
+        raise SynapseError(
+            f"{at}: `cdc.prefixes` must be a list of folders below bronze/dms."
+        )
+    prefixes = [f"{schema}/{name}", *(prefix.strip("/") for prefix in extra)]
+    return DmsTable(
+        schema=schema,
+        name=name,
+        columns=columns,
+        key=tuple(key),
+        sequence=sequence,
+        op_column=_text(cdc, "op_column", at, "Op"),
+        commit_column=_text(cdc, "commit_column", at, "dms_committed_at"),
+        sequence_column=_text(cdc, "sequence_column", at, "dms_change_seq"),
+        prefixes=tuple(dict.fromkeys(prefixes)),
+    )
+
+
+def _columns(entry: dict[str, Any], at: str) -> tuple[Column, ...]:
+    columns = []
+    for column in _mapping_list(entry, "columns", at):
+        name = _text(column, "name", f"{at}, columns")
+        data_type = (
+            _text(column, "data_type", f"{at}, column {name}").lower().replace(" ", "")
+        )
+        if data_type not in _PLAIN_TYPES and not _DECIMAL.fullmatch(data_type):
+            raise SynapseError(
+                f"{at}, column {name}: data_type {data_type!r} is not supported; use one of "
+                f"{', '.join(sorted(_PLAIN_TYPES))} or decimal(p,s)."
+            )
+        columns.append(Column(name, data_type))
+    if not columns:
+        raise SynapseError(f"{at}: declares no columns.")
+    lowered = [column.name.lower() for column in columns]
+    twins = sorted({name for name in lowered if lowered.count(name) > 1})
+    if twins:
+        raise SynapseError(f"{at}: declares {', '.join(twins)} more than once.")
+    return tuple(columns)
+
+
+def _text(entry: dict[str, Any], name: str, at: str, default: str | None = None) -> str:
+    value = entry.get(name, default)
+    if not isinstance(value, str) or not value:
+        raise SynapseError(f"{at}: `{name}` is missing or not text.")
+    return value
+
+
+def _refuse_twins(tables: list[DmsTable], topics: list[Topic], folder: Path) -> None:
+    claims = [prefix for table in tables for prefix in table.prefixes]
+    claims += [topic.name for topic in topics]
+    for claim in claims:
+        if claims.count(claim) > 1:
+            raise SynapseError(f"{folder}: {claim} is declared more than once.")

@@ -1,0 +1,175 @@
+"""Conversations kept as documents: they grow, and every growth is delivered as a whole document."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import orjson
+
+from synapse.generate import catalogue, texts
+from synapse.generate.calendar import SECOND_US
+from synapse.generate.chat import ASSISTANT, SYSTEM, USER, Lines, Talks
+from synapse.generate.frames import Bools, Ints, moments, scramble
+from synapse.generate.people import GONE, People
+
+_TEXTS: list[str] = texts.MESSAGE_TEXTS.to_pylist()
+_REOPENED = 0.08  # share of documents that go on on a later day
+
+
+@dataclass(frozen=True)
+class DocumentLine:
+    """One message of a document."""
+
+    role: str
+    content: str
+    sent_us: int
+    model: str
+    tokens: int
+    sentiment: int | None  # ten-thousandths
+
+
+@dataclass
+class Document:
+    """A conversation document with all messages it has so far."""
+
+    id: str
+    person: int
+    user_id: int
+    created_us: int
+    platform: int
+    language: str
+    tags: list[str]
+    model: int
+    lines: list[DocumentLine] = field(default_factory=list)
+
+    def render(self, count: int) -> bytes:
+        """The record of a delivery with the first `count` messages, one line of JSON."""
+        stamps = _iso([line.sent_us for line in self.lines[:count]])
+        messages = [
+            {
+                "role": line.role,
+                "content": line.content,
+                "timestamp": stamp,
+                "metadata": {
+                    "model": line.model,
+                    "tokens": line.tokens,
+                    "sentiment": None if line.sentiment is None else line.sentiment / 10_000,
+                },
+            }
+            for line, stamp in zip(self.lines[:count], stamps, strict=True)
+        ]
+        record = {
+            "_id": self.id,
+            # Two writers, two habits: older ones send the id as text.
+            "userId": str(self.user_id) if self.user_id % 7 == 0 else self.user_id,
+            "createdAt": _iso([self.created_us])[0],
+            "messages": messages,
+            "metadata": {
+                "channel": catalogue.PLATFORMS[self.platform],
+                "language": self.language,
+                "tags": self.tags,
+            },
+        }
+        return orjson.dumps(record)
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """A document as it stood when it was sent, with its first `count` messages."""
+
+    at_us: int
+    document: Document
+    count: int
+
+
+def _iso(micros: list[int]) -> list[str]:
+    values = np.array(micros, dtype=np.int64)
+    return [f"{stamp}Z" for stamp in moments(values, "T", 3).to_pylist()]
+
+
+class Documents:
+    """Keeps the documents that may still grow, and the deliveries that are still to come."""
+
+    def __init__(self, people: People) -> None:
+        self._people = people
+        self._made = 0
+        self._waiting: list[Delivery] = []
+        self._returning: dict[int, list[Document]] = {}
+
+    def continued(self, day: int) -> list[Document]:
+        """Documents whose conversation goes on on the day."""
+        due = self._returning.pop(day, [])
+        return [one for one in due if self._people.status[one.person] != GONE]
+
+    def day(
+        self,
+        day: int,
+        talks: Talks,
+        lines: Lines,
+        stored: Bools,
+        continued: list[Document],
+        rng: np.random.Generator,
+    ) -> None:
+        """Write the talks that `stored` selects into documents; the last talks are `continued`."""
+        starts = np.searchsorted(lines.talk, np.arange(len(talks) + 1))
+        opened = len(talks) - len(continued)
+        for talk in np.flatnonzero(stored).tolist():
+            span = slice(int(starts[talk]), int(starts[talk + 1]))
+            document = (
+                self._open(talks, talk, rng) if talk < opened else continued[talk - opened]
+            )
+            before = len(document.lines)
+            document.lines.extend(_lines(lines, span, document.model))
+            self._deliver(document, before, rng)
+            if rng.random() < _REOPENED:
+                due = day + int(rng.integers(1, 5))
+                self._returning.setdefault(due, []).append(document)
+
+    def drain(self, until_us: int) -> list[Delivery]:
+        """Deliveries before `until_us`, in order."""
+        ready = [delivery for delivery in self._waiting if delivery.at_us < until_us]
+        self._waiting = [delivery for delivery in self._waiting if delivery.at_us >= until_us]
+        return sorted(ready, key=lambda delivery: (delivery.at_us, delivery.document.id))
+
+    def _open(self, talks: Talks, talk: int, rng: np.random.Generator) -> Document:
+        self._made += 1
+        person = int(talks.person[talk])
+        created = int(talks.start_us[talk])
+        suffix = int(scramble(np.array([self._made], dtype=np.int64), 13)[0])
+        return Document(
+            id=f"{created // SECOND_US:08x}{suffix:016x}",
+            person=person,
+            user_id=int(self._people.user_id(np.array([person]))[0]),
+            created_us=created,
+            platform=int(talks.platform[talk]),
+            language=catalogue.LANGUAGES[int(self._people.language[person])],
+            tags=[catalogue.TAGS[one] for one in rng.permutation(7)[: rng.integers(0, 3)].tolist()],
+            model=int(talks.model[talk]),
+        )
+
+    def _deliver(self, document: Document, before: int, rng: np.random.Generator) -> None:
+        """After the first answer, half-way, and when it is complete; each later than the last."""
+        total = len(document.lines)
+        counts = sorted({min(before + 2, total), (before + total + 1) // 2, total} - {before})
+        earlier = 0
+        for count in counts:
+            at = document.lines[count - 1].sent_us + int(rng.integers(1_000, 20_000)) * 1_000
+            earlier = max(at, earlier + 1_000)
+            self._waiting.append(Delivery(earlier, document, count))
+
+
+def _lines(lines: Lines, span: slice, model: int) -> list[DocumentLine]:
+    name = catalogue.MODELS[model].name
+    rows: Ints = lines.sent_us[span] // 1_000 * 1_000
+    roles = {USER: "user", ASSISTANT: "assistant", SYSTEM: "system"}
+    return [
+        DocumentLine(roles[role], _TEXTS[text], sent, name, tokens, mood if told else None)
+        for role, text, sent, tokens, mood, told in zip(
+            lines.role[span].tolist(),
+            lines.text[span].tolist(),
+            rows.tolist(),
+            lines.tokens[span].tolist(),
+            lines.sentiment[span].tolist(),
+            lines.has_sentiment[span].tolist(),
+            strict=True,
+        )
+    ]

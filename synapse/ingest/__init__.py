@@ -1,0 +1,1 @@
+"""What lands becomes what is accepted: checks, consolidation, quarantine, ledger and manifest."""

@@ -1,0 +1,319 @@
+"""The ledger of ingest in the state store: files, claims, runs, counts, quarantine index, drift."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import bindparam, delete, func, insert, select, update
+from sqlalchemy.engine import Connection, Engine, create_engine, make_url
+
+from synapse.errors import SynapseError
+from synapse.ingest import tables as t
+from synapse.ingest.model import BronzeFile, Counts, Drift, Kind, Outcome, Refusal, State
+
+_BATCH = 5_000
+
+
+@dataclass(frozen=True)
+class LoadVersion:
+    """A version of a LOAD file that the ledger knows."""
+
+    path: str
+    sha256: str
+    state: State
+    epoch: int | None
+    transfer_from: datetime | None
+
+
+def utc_now() -> datetime:
+    """Wall clock as the stores keep it: UTC without a zone."""
+    return datetime.now(UTC).replace(tzinfo=None)
+
+
+def _chunks(rows: list[dict[str, Any]]) -> Iterable[list[dict[str, Any]]]:
+    return (rows[start : start + _BATCH] for start in range(0, len(rows), _BATCH))
+
+
+class Ledger:
+    """Reads and writes the ledger at an SQLAlchemy URL. Close it, or use it in a with block."""
+
+    def __init__(self, url: str) -> None:
+        self.engine: Engine = _engine(url)
+        t.METADATA.create_all(self.engine)
+
+    def __enter__(self) -> Ledger:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.engine.dispose()
+
+    def known_stats(self) -> set[tuple[str, int, int]]:
+        """(path, size, mtime_ns) of every file version that was dealt with, held ones included."""
+        with self.engine.connect() as connection:
+            rows = connection.execute(select(t.FILES.c.path, t.FILES.c.size, t.FILES.c.mtime_ns))
+            return {(row[0], row[1], row[2]) for row in rows}
+
+    def known_parts(self) -> set[str]:
+        """Names of the manifest's parts that this ledger knows."""
+        with self.engine.connect() as connection:
+            return set(connection.execute(select(t.PARTS.c.name)).scalars())
+
+    def held(self, source: str) -> dict[str, BronzeFile]:
+        """LOAD files that wait for their reload to be complete, by path."""
+        files = t.FILES
+        query = select(files.c.path, files.c.size, files.c.mtime_ns).where(
+            files.c.source == source, files.c.state == State.HELD
+        )
+        with self.engine.connect() as connection:
+            return {
+                row.path: BronzeFile(row.path, row.size, row.mtime_ns)
+                for row in connection.execute(query)
+            }
+
+    def sources_held(self) -> set[str]:
+        """Sources with files that wait."""
+        query = select(t.FILES.c.source).where(t.FILES.c.state == State.HELD).distinct()
+        with self.engine.connect() as connection:
+            return set(connection.execute(query).scalars())
+
+    def loads(self, source: str) -> list[LoadVersion]:
+        """Every version of the source's LOAD files that is not held."""
+        files = t.FILES
+        query = select(
+            files.c.path, files.c.sha256, files.c.state, files.c.epoch, files.c.transfer_from
+        ).where(
+            files.c.source == source, files.c.kind == Kind.LOAD, files.c.state != State.HELD
+        )
+        with self.engine.connect() as connection:
+            return [
+                LoadVersion(row.path, row.sha256, State(row.state), row.epoch, row.transfer_from)
+                for row in connection.execute(query)
+            ]
+
+    def hashes(self, source: str) -> dict[str, list[tuple[str, int]]]:
+        """sha256 -> (path, rows landed) of the source's files that were dealt with."""
+        files = t.FILES
+        query = (
+            select(files.c.sha256, files.c.path, files.c.landed)
+            .where(files.c.source == source, files.c.state != State.HELD)
+            .order_by(files.c.path)
+        )
+        found: dict[str, list[tuple[str, int]]] = {}
+        with self.engine.connect() as connection:
+            for row in connection.execute(query):
+                found.setdefault(row.sha256, []).append((row.path, row.landed))
+        return found
+
+    def has_run(self, run_id: str) -> bool:
+        """Whether a run of that id was begun before."""
+        with self.engine.connect() as connection:
+            query = select(t.RUNS.c.run_id).where(t.RUNS.c.run_id == run_id)
+            return connection.execute(query).first() is not None
+
+    def begin(self, run_id: str, as_of: datetime, files: list[BronzeFile]) -> None:
+        """Record a run and claim its files in one transaction.
+
+        The caller holds the ingest lease, so claims of other runs are those of killed ones.
+        """
+        with self.engine.begin() as connection:
+            connection.execute(delete(t.CLAIMS))
+            connection.execute(
+                update(t.RUNS).where(t.RUNS.c.state == "running").values(state="killed")
+            )
+            connection.execute(
+                insert(t.RUNS).values(
+                    run_id=run_id, as_of=as_of, state="running", started_at=utc_now()
+                )
+            )
+            claims = [{**vars(file), "run_id": run_id} for file in files]
+            for batch in _chunks(claims):
+                connection.execute(insert(t.CLAIMS), batch)
+
+    def check_claims(self, run_id: str, count: int) -> None:
+        """Raise SynapseError when another run took the files over (this one's lease had expired)."""
+        query = select(func.count()).select_from(t.CLAIMS).where(t.CLAIMS.c.run_id == run_id)
+        with self.engine.connect() as connection:
+            if connection.execute(query).scalar_one() != count:
+                raise SynapseError(
+                    "Another ingest took over the files of this one, whose lease had expired; "
+                    "nothing was accepted. Run it again."
+                )
+
+    def fail(self, run_id: str, message: str) -> None:
+        """Record that a run failed, and release its claims."""
+        with self.engine.begin() as connection:
+            connection.execute(delete(t.CLAIMS).where(t.CLAIMS.c.run_id == run_id))
+            connection.execute(
+                update(t.RUNS)
+                .where(t.RUNS.c.run_id == run_id)
+                .values(state="failed", finished_at=utc_now(), message=message)
+            )
+
+    def commit(
+        self,
+        run_id: str,
+        *,
+        outcomes: list[Outcome],
+        refusals: list[Refusal],
+        drift: list[Drift],
+        counts: dict[str, Counts],
+        part: str | None,
+        gone: list[str],
+    ) -> None:
+        """Record all that a run did, in one transaction.
+
+        gone: paths whose held version is no longer in bronze.
+        """
+        now = utc_now()
+        with self.engine.begin() as connection:
+            self._replace_files(connection, run_id, outcomes, gone)
+            self._add_refusals(connection, run_id, refusals, now)
+            self._add_drift(connection, run_id, drift, now)
+            if counts:
+                connection.execute(
+                    insert(t.RUN_SOURCES),
+                    [
+                        {"run_id": run_id, "source": source, **vars(count)}
+                        for source, count in sorted(counts.items())
+                    ],
+                )
+            if part is not None:
+                connection.execute(insert(t.PARTS).values(name=part, run_id=run_id))
+            connection.execute(delete(t.CLAIMS).where(t.CLAIMS.c.run_id == run_id))
+            connection.execute(
+                update(t.RUNS)
+                .where(t.RUNS.c.run_id == run_id)
+                .values(state="done", finished_at=now)
+            )
+
+    def seed(self, outcomes: list[Outcome], parts: list[str], run_id: str) -> None:
+        """Take over what manifest parts say that this ledger has never seen."""
+        with self.engine.begin() as connection:
+            self._replace_files(connection, run_id, outcomes, [])
+            for name in parts:
+                connection.execute(insert(t.PARTS).values(name=name, run_id=run_id))
+
+    def totals(self) -> dict[str, Counts]:
+        """Counts of every source over all runs. pending is what is held now."""
+        sums = t.RUN_SOURCES.c
+        names = ("landed", "accepted", "duplicate", "quarantined", "files")
+        query = select(sums.source, *(func.sum(sums[name]).label(name) for name in names))
+        pending = (
+            select(t.FILES.c.source, func.sum(t.FILES.c.landed).label("pending"))
+            .where(t.FILES.c.state == State.HELD)
+            .group_by(t.FILES.c.source)
+        )
+        with self.engine.connect() as connection:
+            totals = {
+                row.source: Counts(**{name: int(getattr(row, name)) for name in names})
+                for row in connection.execute(query.group_by(sums.source))
+            }
+            for row in connection.execute(pending):
+                totals.setdefault(row.source, Counts()).pending = int(row.pending)
+        return dict(sorted(totals.items()))
+
+    @staticmethod
+    def _replace_files(
+        connection: Connection, run_id: str, outcomes: list[Outcome], gone: list[str]
+    ) -> None:
+        files = t.FILES
+        for path in gone:
+            connection.execute(
+                delete(files).where(files.c.path == path, files.c.state == State.HELD)
+            )
+        rows = [_file_row(outcome, run_id) for outcome in outcomes]
+        keys = [{"b_path": row["path"], "b_sha256": row["sha256"]} for row in rows]
+        if keys:
+            connection.execute(
+                delete(files).where(
+                    files.c.path == bindparam("b_path"), files.c.sha256 == bindparam("b_sha256")
+                ),
+                keys,
+            )
+        for batch in _chunks(rows):
+            connection.execute(insert(files), batch)
+
+    @staticmethod
+    def _add_refusals(
+        connection: Connection, run_id: str, refusals: list[Refusal], now: datetime
+    ) -> None:
+        table = t.QUARANTINE
+        wanted = {refusal.id: refusal for refusal in refusals}
+        known: set[str] = set()
+        ids = sorted(wanted)
+        for start in range(0, len(ids), 500):
+            query = select(table.c.id).where(table.c.id.in_(ids[start : start + 500]))
+            known.update(connection.execute(query).scalars())
+        rows = [
+            {
+                "id": key,
+                "source": refusal.source,
+                "kind": str(refusal.kind),
+                "unit": str(refusal.unit),
+                "path": refusal.path,
+                "sha256": refusal.sha256,
+                "number": refusal.number,
+                "byte_start": refusal.byte_start,
+                "byte_end": refusal.byte_end,
+                "rule": refusal.rule,
+                "sentence": refusal.sentence,
+                "kafka_partition": refusal.kafka_partition,
+                "kafka_offset": refusal.kafka_offset,
+                "run_id": run_id,
+                "first_seen": now,
+                "last_attempt": now,
+                "attempts": 1,
+                "state": "open",
+            }
+            for key, refusal in wanted.items()
+            if key not in known
+        ]
+        for batch in _chunks(rows):
+            connection.execute(insert(table), batch)
+
+    @staticmethod
+    def _add_drift(
+        connection: Connection, run_id: str, drift: list[Drift], now: datetime
+    ) -> None:
+        table = t.DRIFT
+        for item in drift:
+            same = (
+                (table.c.source == item.source)
+                & (table.c.column_name == item.column)
+                & (table.c.change == item.change)
+            )
+            seen = connection.execute(update(table).where(same).values(last_seen=now))
+            if seen.rowcount == 0:
+                connection.execute(
+                    insert(table).values(
+                        source=item.source,
+                        column_name=item.column,
+                        change=item.change,
+                        physical_type=item.physical_type,
+                        path=item.path,
+                        run_id=run_id,
+                        first_seen=now,
+                        last_seen=now,
+                    )
+                )
+
+
+def _file_row(outcome: Outcome, run_id: str) -> dict[str, Any]:
+    row = {name: value for name, value in vars(outcome).items() if name != "file"}
+    return {
+        **row,
+        **vars(outcome.file),
+        "kind": str(outcome.kind),
+        "state": str(outcome.state),
+        "run_id": run_id,
+    }
+
+
+def _engine(url: str) -> Engine:
+    if make_url(url).get_backend_name() != "sqlite":
+        return create_engine(url)
+    # Another process may be writing its heartbeat: wait for it rather than fail.
+    return create_engine(url, connect_args={"timeout": 60})

@@ -1,0 +1,189 @@
+"""The nouns of ingest: files found, what became of them, what was refused, and what was accepted."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+
+class Kind(StrEnum):
+    """How silver reads a file: a full load, changes, or records of a topic."""
+
+    LOAD = "load"
+    CHANGE = "change"
+    TOPIC = "topic"
+
+
+class State(StrEnum):
+    """What became of a file. HELD waits (a reload that is not complete) and is looked at again."""
+
+    ACCEPTED = "accepted"
+    DUPLICATE = "duplicate"
+    QUARANTINED = "quarantined"
+    HELD = "held"
+
+
+class Unit(StrEnum):
+    """What a quarantine entry is: a row of Parquet, a record of a topic, or a whole file."""
+
+    ROW = "row"
+    RECORD = "record"
+    FILE = "file"
+
+
+@dataclass(frozen=True)
+class BronzeFile:
+    """A file in bronze: path relative to the lake ('/' separated), size, modification time."""
+
+    path: str
+    size: int
+    mtime_ns: int
+
+    @property
+    def name(self) -> str:
+        """The file's own name."""
+        return self.path.rsplit("/", 1)[-1]
+
+
+@dataclass
+class Counts:
+    """Rows or records. Always: landed = accepted + duplicate + quarantined; pending is apart."""
+
+    landed: int = 0
+    accepted: int = 0
+    duplicate: int = 0
+    quarantined: int = 0
+    pending: int = 0
+    files: int = 0
+
+    def add(self, other: Counts) -> None:
+        """Add another count to this one."""
+        self.landed += other.landed
+        self.accepted += other.accepted
+        self.duplicate += other.duplicate
+        self.quarantined += other.quarantined
+        self.pending += other.pending
+        self.files += other.files
+
+
+@dataclass
+class Outcome:
+    """What became of one version (path, sha256) of a file.
+
+    transfer_from, transfer_to: earliest and latest transfer time of a LOAD file, naive UTC.
+    kafka_topic, kafka_partition, kafka_offset: identity taken from the path of a topic file; offset
+    is that of its first record.
+    """
+
+    file: BronzeFile
+    sha256: str
+    source: str
+    kind: Kind
+    state: State
+    landed: int = 0
+    accepted: int = 0
+    duplicate: int = 0
+    quarantined: int = 0
+    epoch: int | None = None
+    transfer_from: datetime | None = None
+    transfer_to: datetime | None = None
+    kafka_topic: str | None = None
+    kafka_partition: int | None = None
+    kafka_offset: int | None = None
+
+    def counts(self) -> Counts:
+        """The rows of this file; a held file has only pending ones."""
+        if self.state is State.HELD:
+            return Counts(pending=self.landed, files=1)
+        return Counts(self.landed, self.accepted, self.duplicate, self.quarantined, files=1)
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Something refused, with all that a person needs to understand and to cure it.
+
+    number: 1-based row or record in the file; byte_start and byte_end: its range [start, end) in
+    the (unzipped) file. payload: the record's raw bytes, the row as JSON of texts, or empty for a
+    whole file, whose bytes lie at quarantine/files/<sha256>.
+    """
+
+    source: str
+    kind: Kind
+    unit: Unit
+    path: str
+    sha256: str
+    rule: str
+    sentence: str
+    number: int | None = None
+    byte_start: int | None = None
+    byte_end: int | None = None
+    payload: bytes = b""
+    kafka_partition: int | None = None
+    kafka_offset: int | None = None
+
+    @property
+    def id(self) -> str:
+        """The same refusal has the same id in every run, so that a rebuilt ledger knows it."""
+        text = f"{self.source}\n{self.path}\n{self.sha256}\n{self.number}"
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class ManifestRow:
+    """A file that silver reads; the columns are those of the manifest (see manifest.py)."""
+
+    path: str
+    landed_path: str
+    source: str
+    kind: Kind
+    rows: int
+    bytes: int
+    sha256: str
+    epoch: int | None = None
+    epoch_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Drift:
+    """A column that came undeclared, or a declared one that did not come."""
+
+    source: str
+    column: str
+    change: str
+    physical_type: str
+    path: str
+
+    def sentence(self) -> str:
+        """For a person."""
+        if self.change == "undeclared":
+            return (
+                f"{self.source}: column {self.column} ({self.physical_type}) of {self.path} is not "
+                "declared; it is not in silver until models/bronze declares it"
+            )
+        return f"{self.source}: declared column {self.column} is missing from {self.path}"
+
+
+@dataclass
+class Harvest:
+    """All that one step of ingest brings in; steps are merged before anything is committed."""
+
+    outcomes: list[Outcome] = field(default_factory=list)
+    refusals: list[Refusal] = field(default_factory=list)
+    manifest: list[ManifestRow] = field(default_factory=list)
+    drift: dict[tuple[str, str, str], Drift] = field(default_factory=dict)
+    notices: list[str] = field(default_factory=list)
+
+    def see_drift(self, drift: Drift) -> None:
+        """Keep the first sighting."""
+        self.drift.setdefault((drift.source, drift.column, drift.change), drift)
+
+    def merge(self, other: Harvest) -> None:
+        """Take over what another step brought in."""
+        self.outcomes += other.outcomes
+        self.refusals += other.refusals
+        self.manifest += other.manifest
+        self.notices += other.notices
+        for drift in other.drift.values():
+            self.see_drift(drift)

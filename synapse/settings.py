@@ -1,0 +1,101 @@
+"""Where the lake lies and how to read it: environment variables and the command line, checked once."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import BaseModel, ConfigDict
+
+from synapse.errors import SynapseError, UsageError
+
+DEFAULT_TIMEZONE = "America/Sao_Paulo"
+TARGETS = ("duckdb", "athena", "redshift")
+
+
+class Settings(BaseModel):
+    """Settings of one invocation. All paths are absolute.
+
+    lake: folder of bronze, retained, consolidated, quarantine and manifest.
+    warehouse: file of the embedded warehouse.
+    state: SQLAlchemy URL of the state store (ledger, lease, runs).
+    business_timezone: IANA name; business dates (rule R1) are dates there.
+    target: dbt target.
+    reload_quiet_minutes: a reload of LOAD files counts as complete once its newest transfer time
+        lies this long before as-of (CONTRACT 1.1: never half a reload).
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    lake: Path
+    warehouse: Path
+    state: str
+    business_timezone: str = DEFAULT_TIMEZONE
+    target: str = "duckdb"
+    reload_quiet_minutes: int = 30
+
+    @classmethod
+    def load(
+        cls, lake: str | Path | None = None, target: str | None = None
+    ) -> Settings:
+        """Settings from arguments, else the SYNAPSE_* environment, else the defaults.
+
+        Raises SynapseError for a setting that cannot work, UsageError for an unknown target.
+        """
+        where = str(
+            lake if lake is not None else os.environ.get("SYNAPSE_LAKE") or "lake"
+        )
+        if "://" in where:
+            raise SynapseError(
+                f"The lake {where} is not a local folder. This version reads local lakes only; "
+                "lakes on s3:// come with the Athena target. Point --lake (or SYNAPSE_LAKE) at a "
+                "folder, for example a copy made by `aws s3 sync`."
+            )
+        root = Path(where).expanduser().resolve()
+        if root.exists() and not root.is_dir():
+            raise SynapseError(
+                f"The lake {root} is a file; --lake (or SYNAPSE_LAKE) is a folder."
+            )
+        warehouse = os.environ.get("SYNAPSE_WAREHOUSE")
+        return cls(
+            lake=root,
+            warehouse=Path(warehouse).expanduser().resolve()
+            if warehouse
+            else root / "warehouse.duckdb",
+            state=os.environ.get("SYNAPSE_STATE") or f"sqlite:///{root / 'state.db'}",
+            business_timezone=_timezone(
+                os.environ.get("SYNAPSE_BUSINESS_TIMEZONE") or DEFAULT_TIMEZONE
+            ),
+            target=_target(target or os.environ.get("SYNAPSE_TARGET") or "duckdb"),
+            reload_quiet_minutes=_minutes(
+                os.environ.get("SYNAPSE_RELOAD_QUIET_MINUTES") or "30"
+            ),
+        )
+
+
+def _timezone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise SynapseError(
+            f"SYNAPSE_BUSINESS_TIMEZONE is {name!r}, which is no IANA time zone. "
+            f"Use a name such as {DEFAULT_TIMEZONE} or UTC."
+        ) from error
+    return name
+
+
+def _target(name: str) -> str:
+    if name not in TARGETS:
+        raise UsageError(
+            f"Unknown target {name!r}; the targets are {', '.join(TARGETS)}."
+        )
+    return name
+
+
+def _minutes(text: str) -> int:
+    if not text.isdigit():
+        raise SynapseError(
+            f"SYNAPSE_RELOAD_QUIET_MINUTES is {text!r}; give whole minutes, for example 30."
+        )
+    return int(text)

@@ -1,0 +1,3 @@
+select *
+from {{ ref("numbers") }}
+where id < 4

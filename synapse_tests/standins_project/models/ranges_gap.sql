@@ -1,0 +1,3 @@
+select *
+from {{ ref("ranges") }}
+where kind = 'gap'

@@ -137,13 +137,9 @@ def _parse(file: Path) -> dict[str, Any]:
     return document
 
 
-def _mapping_list(
-    parent: dict[str, Any], name: str, where: str
-) -> list[dict[str, Any]]:
+def _mapping_list(parent: dict[str, Any], name: str, where: str) -> list[dict[str, Any]]:
     entries = parent.get(name) or []
-    if not isinstance(entries, list) or not all(
-        isinstance(entry, dict) for entry in entries
-    ):
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise SynapseError(f"{where}: `{name}` must be a list of mappings.")
     return entries
 
@@ -169,9 +165,7 @@ def _read_source(
         meta = _meta(entry, at)
         if schema is not None:
             if not isinstance(schema, str) or "/" in schema:
-                raise SynapseError(
-                    f"{where}: `source_schema` must be the name of a schema."
-                )
+                raise SynapseError(f"{where}: `source_schema` must be the name of a schema.")
             tables.append(_table(entry, meta.get("cdc"), schema, name, at))
         elif "cdc" in meta:
             raise SynapseError(
@@ -182,9 +176,7 @@ def _read_source(
             topics.append(Topic(_text(meta, "topic", at), name, _columns(entry, at)))
 
 
-def _table(
-    entry: dict[str, Any], cdc: Any, schema: str, name: str, at: str
-) -> DmsTable:
+def _table(entry: dict[str, Any], cdc: Any, schema: str, name: str, at: str) -> DmsTable:
     if not isinstance(cdc, dict):
         raise SynapseError(f"{at}: needs `config.meta.cdc` with at least `key: [...]`.")
     columns = _columns(entry, at)
@@ -203,12 +195,8 @@ def _table(
     if not isinstance(sequence, bool):
         raise SynapseError(f"{at}: `cdc.sequence` must be true or false.")
     extra = cdc.get("prefixes", [])
-    if not isinstance(extra, list) or not all(
-        isinstance(prefix, str) for prefix in extra
-    ):
-        raise SynapseError(
-            f"{at}: `cdc.prefixes` must be a list of folders below bronze/dms."
-        )
+    if not isinstance(extra, list) or not all(isinstance(prefix, str) for prefix in extra):
+        raise SynapseError(f"{at}: `cdc.prefixes` must be a list of folders below bronze/dms.")
     prefixes = [f"{schema}/{name}", *(prefix.strip("/") for prefix in extra)]
     return DmsTable(
         schema=schema,
@@ -227,9 +215,7 @@ def _columns(entry: dict[str, Any], at: str) -> tuple[Column, ...]:
     columns = []
     for column in _mapping_list(entry, "columns", at):
         name = _text(column, "name", f"{at}, columns")
-        data_type = (
-            _text(column, "data_type", f"{at}, column {name}").lower().replace(" ", "")
-        )
+        data_type = _text(column, "data_type", f"{at}, column {name}").lower().replace(" ", "")
         if data_type not in _PLAIN_TYPES and not _DECIMAL.fullmatch(data_type):
             raise SynapseError(
                 f"{at}, column {name}: data_type {data_type!r} is not supported; use one of "

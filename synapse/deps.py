@@ -61,7 +61,9 @@ class DepsReport:
         if not self.changed:
             return ""
         if self.origin is Origin.STANDIN:
-            return f"The dbt hub cannot be reached: using the stand-ins of {STANDINS_DIR}/ for {names}"
+            return (
+                f"The dbt hub cannot be reached: using the stand-ins of {STANDINS_DIR}/ for {names}"
+            )
         return f"dbt packages installed from the hub: {names}"
 
 
@@ -75,11 +77,7 @@ def ensure_packages(project_dir: Path) -> DepsReport:
     installed = project_dir / PACKAGES_DIR
     marker = _read_marker(installed)
     complete = _is_complete(installed, names)
-    if (
-        complete
-        and marker is not None
-        and marker["hash"] == _fingerprint(project_dir, marker)
-    ):
+    if complete and marker is not None and marker["hash"] == _fingerprint(project_dir, marker):
         return DepsReport(Origin(marker["origin"]), changed=False, packages=names)
     if _hub_answers(project_dir) and _install_from_hub(project_dir):
         _write_marker(project_dir, installed, Origin.HUB)
@@ -107,12 +105,8 @@ def _is_complete(installed: Path, names: tuple[str, ...]) -> bool:
 
 
 def _are_standins(installed: Path, names: tuple[str, ...]) -> bool:
-    projects = [
-        (installed / name / "dbt_project.yml").read_text("utf-8") for name in names
-    ]
-    return any(
-        yaml.safe_load(text).get("version") == _STANDIN_VERSION for text in projects
-    )
+    projects = [(installed / name / "dbt_project.yml").read_text("utf-8") for name in names]
+    return any(yaml.safe_load(text).get("version") == _STANDIN_VERSION for text in projects)
 
 
 def _read_marker(installed: Path) -> dict[str, str] | None:
@@ -140,9 +134,7 @@ def _fingerprint(project_dir: Path, marker: dict[str, str]) -> str:
     digest = hashlib.sha256()
     for path in paths:
         content = path.read_bytes() if path.is_file() else b""
-        digest.update(
-            f"{path.relative_to(project_dir).as_posix()}:{len(content)}:".encode()
-        )
+        digest.update(f"{path.relative_to(project_dir).as_posix()}:{len(content)}:".encode())
         digest.update(content)
     return digest.hexdigest()
 
@@ -150,16 +142,12 @@ def _fingerprint(project_dir: Path, marker: dict[str, str]) -> str:
 def _hub_answers(project_dir: Path) -> bool:
     """Tell whether the hub can be reached, in seconds rather than after dbt's five retries."""
     hub = os.environ.get("DBT_PACKAGE_HUB_URL", _DEFAULT_HUB)
-    packages = yaml.safe_load(
-        (project_dir / "packages.yml").read_text(encoding="utf-8")
-    )
+    packages = yaml.safe_load((project_dir / "packages.yml").read_text(encoding="utf-8"))
     first = next((p["package"] for p in packages["packages"] if "package" in p), None)
     if first is None:
         return True
     try:
-        with urllib.request.urlopen(
-            f"{hub}api/v1/{first}.json", timeout=_PROBE_SECONDS
-        ):
+        with urllib.request.urlopen(f"{hub}api/v1/{first}.json", timeout=_PROBE_SECONDS):
             return True
     except urllib.error.HTTPError as error:
         # "No such package" comes from the hub itself; a refusal or a gateway's error does not.
@@ -202,9 +190,7 @@ def _install_from_hub(project_dir: Path) -> bool:
 
 def _install_standins(project_dir: Path, names: tuple[str, ...]) -> None:
     standins = project_dir / STANDINS_DIR
-    missing = [
-        name for name in names if not (standins / name / "dbt_project.yml").is_file()
-    ]
+    missing = [name for name in names if not (standins / name / "dbt_project.yml").is_file()]
     if missing:
         raise SynapseError(
             f"The dbt hub cannot be reached and {standins} holds no stand-in for "
@@ -213,9 +199,7 @@ def _install_standins(project_dir: Path, names: tuple[str, ...]) -> None:
     target = project_dir / PACKAGES_DIR
     try:
         # Staged beside the target: another process never sees half a copy.
-        with tempfile.TemporaryDirectory(
-            prefix=f".{PACKAGES_DIR}-", dir=project_dir
-        ) as staging:
+        with tempfile.TemporaryDirectory(prefix=f".{PACKAGES_DIR}-", dir=project_dir) as staging:
             staged = Path(staging) / PACKAGES_DIR
             for name in names:
                 shutil.copytree(standins / name, staged / name)
@@ -226,9 +210,7 @@ def _install_standins(project_dir: Path, names: tuple[str, ...]) -> None:
     except OSError as error:
         if _is_complete(target, names):
             return  # another process was faster
-        raise SynapseError(
-            f"Cannot write {target}: {error.strerror}; make it writable"
-        ) from error
+        raise SynapseError(f"Cannot write {target}: {error.strerror}; make it writable") from error
 
 
 def main() -> int:
@@ -238,9 +220,7 @@ def main() -> int:
     except SynapseError as error:
         sys.stderr.write(f"{error.message}\n")
         return error.exit_code
-    sys.stdout.write(
-        f"{report.message or f'dbt packages in place ({report.origin})'}\n"
-    )
+    sys.stdout.write(f"{report.message or f'dbt packages in place ({report.origin})'}\n")
     return 0
 
 

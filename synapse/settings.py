@@ -1,4 +1,4 @@
-"""Where the lake lies and how to read it: environment variables and the command line, checked once."""
+"""Where the lake lies and how to read it: environment and command line, checked once."""
 
 from __future__ import annotations
 
@@ -36,16 +36,12 @@ class Settings(BaseModel):
     reload_quiet_minutes: int = 30
 
     @classmethod
-    def load(
-        cls, lake: str | Path | None = None, target: str | None = None
-    ) -> Settings:
+    def load(cls, lake: str | Path | None = None, target: str | None = None) -> Settings:
         """Settings from arguments, else the SYNAPSE_* environment, else the defaults.
 
         Raises SynapseError for a setting that cannot work, UsageError for an unknown target.
         """
-        where = str(
-            lake if lake is not None else os.environ.get("SYNAPSE_LAKE") or "lake"
-        )
+        where = str(lake if lake is not None else os.environ.get("SYNAPSE_LAKE") or "lake")
         if "://" in where:
             raise SynapseError(
                 f"The lake {where} is not a local folder. This version reads local lakes only; "
@@ -54,9 +50,7 @@ class Settings(BaseModel):
             )
         root = Path(where).expanduser().resolve()
         if root.exists() and not root.is_dir():
-            raise SynapseError(
-                f"The lake {root} is a file; --lake (or SYNAPSE_LAKE) is a folder."
-            )
+            raise SynapseError(f"The lake {root} is a file; --lake (or SYNAPSE_LAKE) is a folder.")
         warehouse = os.environ.get("SYNAPSE_WAREHOUSE")
         return cls(
             lake=root,
@@ -68,9 +62,7 @@ class Settings(BaseModel):
                 os.environ.get("SYNAPSE_BUSINESS_TIMEZONE") or DEFAULT_TIMEZONE
             ),
             target=_target(target or os.environ.get("SYNAPSE_TARGET") or "duckdb"),
-            reload_quiet_minutes=_minutes(
-                os.environ.get("SYNAPSE_RELOAD_QUIET_MINUTES") or "30"
-            ),
+            reload_quiet_minutes=_minutes(os.environ.get("SYNAPSE_RELOAD_QUIET_MINUTES") or "30"),
         )
 
 
@@ -87,9 +79,7 @@ def _timezone(name: str) -> str:
 
 def _target(name: str) -> str:
     if name not in TARGETS:
-        raise UsageError(
-            f"Unknown target {name!r}; the targets are {', '.join(TARGETS)}."
-        )
+        raise UsageError(f"Unknown target {name!r}; the targets are {', '.join(TARGETS)}.")
     return name
 
 

@@ -7,11 +7,11 @@ and without Op and transfer time, overwritten in place, half of a reload today a
 from __future__ import annotations
 
 import random
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 from synapse_tests.cdc_model import BASE, STEPS, Change, Key, Values, World
 
 SCHEMA = "prop"
+Row = TypeVar("Row")
 
 
 @dataclass(frozen=True)
@@ -84,29 +85,27 @@ def _change_files(world: World, chance: random.Random) -> list[LandedFile]:
         chance.shuffle(changes)
     number = 0
 
-    def add(rows: list[Change], step: int) -> None:
+    def name_file(step: int, table: pa.Table) -> None:
         nonlocal number
-        if not rows:
-            return
         number += 1
-        chance.shuffle(rows)
         stamp = BASE + timedelta(minutes=number)
         name = f"{stamp:%Y%m%d-%H%M%S}{number:03d}.parquet"
         path = f"{stamp:%Y/%m/%d}/{name}" if chance.random() < 0.8 else name
-        files.append(LandedFile(step, path, _change_table(world, rows, chance)))
+        files.append(LandedFile(step, path, table))
 
     for piece in _split(changes, chance.randint(1, 6), chance):
-        add(list(piece), chance.randrange(STEPS))
+        table = _change_table(world, piece, chance)
+        name_file(chance.randrange(STEPS), table)
         if chance.random() < 0.3:
-            add(list(piece), chance.randrange(STEPS))
-    if changes:
-        for _ in range(chance.randint(0, 2)):
-            add(chance.sample(changes, chance.randint(1, len(changes))), chance.randrange(STEPS))
+            name_file(chance.randrange(STEPS), table)
+    for _ in range(chance.randint(0, 2) if changes else 0):
+        overlap = chance.sample(changes, chance.randint(1, len(changes)))
+        name_file(chance.randrange(STEPS), _change_table(world, overlap, chance))
     return files
 
 
-def _split[T](rows: list[T], pieces: int, chance: random.Random) -> list[list[T]]:
-    cuts = sorted(chance.randint(1, max(len(rows), 1)) for _ in range(pieces - 1))
+def _split(rows: list[Row], pieces: int, chance: random.Random) -> list[list[Row]]:
+    cuts = sorted(chance.randint(0, len(rows)) for _ in range(pieces - 1))
     bounds = [0, *cuts, len(rows)]
     return [rows[a:b] for a, b in zip(bounds, bounds[1:], strict=False) if a < b]
 
@@ -146,6 +145,7 @@ def _load_table(
 
 
 def _change_table(world: World, rows: list[Change], chance: random.Random) -> pa.Table:
+    rows = chance.sample(rows, len(rows))
     instants = [row.committed_at for row in rows]
     as_text = chance.random() < 0.7
     # One file carries its deletes whole or as keys only: DMS decides that for the task.
@@ -167,8 +167,3 @@ def _change_table(world: World, rows: list[Change], chance: random.Random) -> pa
     if chance.random() < 0.2:
         columns["undeclared"] = pa.array(["drift"] * len(rows))
     return pa.table(columns)
-
-
-def empty(folder: Path) -> None:
-    """Remove what has landed."""
-    shutil.rmtree(folder, ignore_errors=True)

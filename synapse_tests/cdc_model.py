@@ -8,7 +8,9 @@ lands in files is `cdc_landing`'s concern.
 
 from __future__ import annotations
 
+import random
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal
@@ -52,6 +54,9 @@ class Action:
     name: str | None
     gap: Gap
     is_lost: bool
+
+
+History = tuple[list[Action], list[Action], list[Action], list[Action]]
 
 
 @dataclass(frozen=True)
@@ -104,7 +109,7 @@ class _Entry:
 
 @dataclass
 class World:
-    """One table with everything that happens to it; built by `simulate`."""
+    """One table with everything that happens to it; built by `world_of`."""
 
     sequence: bool
     key: tuple[str, ...]
@@ -274,16 +279,12 @@ def _is_decidable(ops: list[str]) -> bool:
     return all(rank[a] < rank[b] or a == b == "U" for a, b in pairs)
 
 
-def simulate(world: World) -> World:
-    """Play a world and return it with its changes, load snapshots and expected states."""
-    _Simulation(world).play()
-    return world
-
-
 _ACTIONS = st.builds(
     Action,
-    kind=st.sampled_from(["insert", "update", "touch", "delete", "reinsert", "rekey"]),
-    slot=st.integers(0, SLOTS - 1),
+    kind=st.sampled_from(
+        ["insert", "update", "touch", "delete", "delete", "reinsert", "rekey", "rekey"]
+    ),
+    slot=st.sampled_from([0, 0, 0, 1, 2]),
     target=st.integers(0, SLOTS - 1),
     name=st.sampled_from([None, "", "Ana", "João", "\x1f", "NULL", "O'Brien"]),
     gap=st.sampled_from(["same", "microsecond", "minute", "back"]),
@@ -291,25 +292,30 @@ _ACTIONS = st.builds(
 )
 
 
-@st.composite
-def worlds(draw: st.DrawFn) -> World:
-    """Draw a table with 0 to 3 loads and `CASES` histories."""
-    count = draw(st.integers(0, 3))
-    steps = sorted(draw(st.permutations(range(STEPS)))[:count])
+def histories() -> st.SearchStrategy[History]:
+    """Draw one case: what is done before the first load, between loads, and after the last."""
+    phase = st.lists(_ACTIONS, min_size=1, max_size=6)
+    return st.tuples(phase, phase, phase, phase)
+
+
+def world_of(cases: Sequence[History], seed: int) -> World:
+    """Make a table of cases; the seed decides its shape, its 0 to 3 loads and how it lands."""
+    chance = random.Random(seed)
+    count = seed % STEPS
+    steps = sorted(chance.sample(range(STEPS), count))
     loads = []
     for number, arrives in enumerate(steps):
         # A pending reload is taken one step later, and nothing may overwrite it before that.
         following = steps[number + 1] if number + 1 < count else STEPS
-        may_wait = number > 0 and arrives + 1 < STEPS and arrives + 1 < following
-        is_pending = may_wait and draw(st.booleans())
-        loads.append(Load(arrives, number > 0 or draw(st.booleans()), is_pending))
-    phases = st.lists(st.lists(_ACTIONS, max_size=5), min_size=count + 1, max_size=count + 1)
-    return simulate(
-        World(
-            sequence=draw(st.booleans()),
-            key=("tenant_id", "id") if draw(st.booleans()) else ("id",),
-            loads=loads,
-            cases=draw(st.lists(phases, min_size=CASES, max_size=CASES)),
-            seed=draw(st.integers(0, 2**32 - 1)),
-        )
+        may_wait = number > 0 and arrives + 1 < following
+        is_pending = may_wait and chance.random() < 0.7
+        loads.append(Load(arrives, number > 0 or chance.random() < 0.6, is_pending))
+    world = World(
+        sequence=chance.random() < 0.6,
+        key=("tenant_id", "id") if chance.random() < 0.3 else ("id",),
+        loads=loads,
+        cases=[[list(phase) for phase in case] for case in cases],
+        seed=seed,
     )
+    _Simulation(world).play()
+    return world

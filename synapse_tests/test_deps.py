@@ -1,4 +1,4 @@
-"""`ensure_packages`: the hub first, the stand-ins only without it, and nothing when all is in place."""
+"""`ensure_packages`: the hub first, stand-ins only without it, nothing when all is in place."""
 
 from __future__ import annotations
 

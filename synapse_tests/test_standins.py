@@ -42,6 +42,18 @@ def case_names() -> list[str]:
     return re.findall(r"name: ((?:passes|fails)_\w+)", text)
 
 
+def dbt(command: str, project: Path) -> subprocess.CompletedProcess[str]:
+    """Run dbt as a process of its own, with every warning an error."""
+    executable = str(Path(sys.executable).with_name("dbt"))
+    return subprocess.run(
+        [executable, "--no-use-colors", "--warn-error", command],
+        cwd=project,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
 @pytest.fixture(scope="module")
 def verdicts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Status of each case after one build of the project."""
@@ -52,10 +64,9 @@ def verdicts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         shutil.copy(ROOT / name, project / name)
     (project / "profiles.yml").write_text(yaml.safe_dump(PROFILE), "utf-8")
     ensure_packages(project)
-    dbt = [str(Path(sys.executable).with_name("dbt")), "--no-use-colors", "--warn-error"]
-    built = subprocess.run([*dbt, "run"], cwd=project, capture_output=True, text=True, check=False)
+    built = dbt("run", project)
     assert built.returncode == 0, built.stdout + built.stderr
-    tested = subprocess.run([*dbt, "test"], cwd=project, capture_output=True, text=True, check=False)
+    tested = dbt("test", project)
     results = json.loads((project / "target" / "run_results.json").read_text("utf-8"))["results"]
     statuses = {result["unique_id"].split(".")[2]: result for result in results}
     broken = {name: r["message"] for name, r in statuses.items() if r["status"] == "error"}
@@ -79,9 +90,7 @@ def test_every_stand_in_test_has_a_passing_and_a_failing_case() -> None:
     assert len(offered) > 30
     uses: dict[str, set[str]] = {name: set() for name in offered}
     for path in (CASES / "models").glob("*.yml"):
-        pairs = re.findall(
-            r"- (dbt_\w+\.\w+):\s+name: (passes|fails)_", path.read_text("utf-8")
-        )
+        pairs = re.findall(r"- (dbt_\w+\.\w+):\s+name: (passes|fails)_", path.read_text("utf-8"))
         for test, verdict in pairs:
             uses[test].add(verdict)
     assert {test: seen for test, seen in uses.items() if seen != {"passes", "fails"}} == {}

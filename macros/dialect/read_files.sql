@@ -1,12 +1,12 @@
-{# A select of the named physical columns from exactly these files, NULL where a file lacks one, plus
-   `_source_file` as the manifest spells it. Columns that nobody asked for are ignored.
+{# A select of the named physical columns from exactly these files, NULL where a file lacks one, plus the
+   file's name as the manifest spells it. Columns that nobody asked for are ignored.
    Fails without: DuckDB reads files directly (read_parquet with a list), Athena only through a Glue
    table over the prefix, where literals on "$path" prune to exactly those files (`like` does not). #}
-{% macro read_bronze(relation, columns, files) -%}
-    {{ return(adapter.dispatch('read_bronze', 'synapse')(relation, columns, files)) }}
+{% macro read_bronze(relation, columns, files, name_column='_source_file') -%}
+    {{ return(adapter.dispatch('read_bronze', 'synapse')(relation, columns, files, name_column)) }}
 {%- endmacro %}
 
-{% macro default__read_bronze(relation, columns, files) -%}
+{% macro default__read_bronze(relation, columns, files, name_column) -%}
     {%- set root = lake_root() ~ '/' -%}
     {%- set names = [] -%}
     {%- for file in files -%}{%- do names.append(root ~ file) -%}{%- endfor -%}
@@ -14,7 +14,7 @@ select
     {%- for column in columns %}
     any_file.{{ column }},
     {%- endfor %}
-    {{ relative_to_lake('any_file._lake_file') }} as _source_file
+    {{ relative_to_lake('any_file._lake_file') }} as {{ name_column }}
 from (
     -- Names every column once, so that one which no file carries is NULL instead of an error.
     select
@@ -36,7 +36,7 @@ from (
 ) as any_file
 {%- endmacro %}
 
-{% macro athena__read_bronze(relation, columns, files) -%}
+{% macro athena__read_bronze(relation, columns, files, name_column) -%}
     {%- set root = lake_root() ~ '/' -%}
     {%- set names = [] -%}
     {%- for file in files -%}{%- do names.append(root ~ file) -%}{%- endfor -%}
@@ -44,7 +44,7 @@ select
     {%- for column in columns %}
     any_file.{{ column }},
     {%- endfor %}
-    {{ relative_to_lake('any_file."$path"') }} as _source_file
+    {{ relative_to_lake('any_file."$path"') }} as {{ name_column }}
 from {{ relation }} as any_file
 where
     {%- if files | length > 0 %}

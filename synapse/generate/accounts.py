@@ -17,7 +17,7 @@ from synapse.generate.people import (
 from synapse.generate.tables import ChangeBuffer
 
 # Chance a day, in the order in which they are tried; an account changes at most once a day.
-_MOVES, _SUSPENDED, _ASKS_DELETION, _STAFF = 0.0025, 0.0004, 0.0009, 0.00006
+_MOVES, _SUSPENDED, _ASKS_DELETION, _STAFF = 0.0025, 0.0004, 0.0004, 0.00006
 _REINSTATED, _ERASED, _STAFF_LEAVES = 0.12, 0.30, 0.004
 
 

@@ -79,8 +79,8 @@ class Calendar:
         About half of `users` come in the warm-up and the rest in the first 120 landed days. The
         curve does not know how many days are asked for: that is what makes a day appendable.
         """
-        growth = 0.52 / 120 * (0.75 + 0.5 * max(day, 0) / 120)
-        launch = 0.065 * np.exp(-(day + WARM_UP_DAYS) / 6.5)
+        growth = 0.535 / 120 * (0.75 + 0.5 * max(day, 0) / 120)
+        launch = 0.066 * np.exp(-(day + WARM_UP_DAYS) / 6.5)
         return float(users * (growth + launch) * self.busyness(day))
 
     def moments(self, day: int, rng: np.random.Generator, count: int) -> Ints:

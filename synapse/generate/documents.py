@@ -8,7 +8,7 @@ import orjson
 from synapse.generate import catalogue, texts
 from synapse.generate.calendar import SECOND_US
 from synapse.generate.chat import ASSISTANT, SYSTEM, USER, Lines, Talks
-from synapse.generate.frames import Bools, Ints, moments, scramble
+from synapse.generate.frames import Bools, Ints, join, moments, scramble
 from synapse.generate.people import GONE, People
 
 _TEXTS: list[str] = texts.MESSAGE_TEXTS.to_pylist()
@@ -22,6 +22,7 @@ class DocumentLine:
     role: str
     content: str
     sent_us: int
+    sent_at: str  # the same as text
     model: str
     tokens: int
     sentiment: int | None  # ten-thousandths
@@ -35,6 +36,7 @@ class Document:
     person: int
     user_id: int
     created_us: int
+    created_at: str  # the same as text
     platform: int
     language: str
     tags: list[str]
@@ -43,25 +45,24 @@ class Document:
 
     def render(self, count: int) -> bytes:
         """The record of a delivery with the first `count` messages, one line of JSON."""
-        stamps = _iso([line.sent_us for line in self.lines[:count]])
         messages = [
             {
                 "role": line.role,
                 "content": line.content,
-                "timestamp": stamp,
+                "timestamp": line.sent_at,
                 "metadata": {
                     "model": line.model,
                     "tokens": line.tokens,
                     "sentiment": None if line.sentiment is None else line.sentiment / 10_000,
                 },
             }
-            for line, stamp in zip(self.lines[:count], stamps, strict=True)
+            for line in self.lines[:count]
         ]
         record = {
             "_id": self.id,
             # Two writers, two habits: older ones send the id as text.
             "userId": str(self.user_id) if self.user_id % 7 == 0 else self.user_id,
-            "createdAt": _iso([self.created_us])[0],
+            "createdAt": self.created_at,
             "messages": messages,
             "metadata": {
                 "channel": catalogue.PLATFORMS[self.platform],
@@ -79,11 +80,6 @@ class Delivery:
     at_us: int
     document: Document
     count: int
-
-
-def _iso(micros: list[int]) -> list[str]:
-    values = np.array(micros, dtype=np.int64)
-    return [f"{stamp}Z" for stamp in moments(values, "T", 3).to_pylist()]
 
 
 class Documents:
@@ -112,13 +108,18 @@ class Documents:
         """Write the talks that `stored` selects into documents; the last talks are `continued`."""
         starts = np.searchsorted(lines.talk, np.arange(len(talks) + 1))
         opened = len(talks) - len(continued)
+        # Text of all moments at once: one by one they would cost more than all the rest.
+        sent_at: list[str] = join(moments(lines.sent_us, "T", 3), "Z").to_pylist()
+        started_at: list[str] = join(moments(talks.start_us, "T", 3), "Z").to_pylist()
         for talk in np.flatnonzero(stored).tolist():
             span = slice(int(starts[talk]), int(starts[talk + 1]))
             document = (
-                self._open(talks, talk, rng) if talk < opened else continued[talk - opened]
+                self._open(talks, talk, started_at[talk], rng)
+                if talk < opened
+                else continued[talk - opened]
             )
             before = len(document.lines)
-            document.lines.extend(_lines(lines, span, document.model))
+            document.lines.extend(_lines(lines, span, sent_at[span], document.model))
             self._deliver(document, before, rng)
             if rng.random() < _REOPENED:
                 due = day + int(rng.integers(1, 5))
@@ -130,7 +131,9 @@ class Documents:
         self._waiting = [delivery for delivery in self._waiting if delivery.at_us >= until_us]
         return sorted(ready, key=lambda delivery: (delivery.at_us, delivery.document.id))
 
-    def _open(self, talks: Talks, talk: int, rng: np.random.Generator) -> Document:
+    def _open(
+        self, talks: Talks, talk: int, created_at: str, rng: np.random.Generator
+    ) -> Document:
         self._made += 1
         person = int(talks.person[talk])
         created = int(talks.start_us[talk])
@@ -139,7 +142,8 @@ class Documents:
             id=f"{created // SECOND_US:08x}{suffix:016x}",
             person=person,
             user_id=int(self._people.user_id(np.array([person]))[0]),
-            created_us=created,
+            created_us=created // 1_000 * 1_000,
+            created_at=created_at,
             platform=int(talks.platform[talk]),
             language=catalogue.LANGUAGES[int(self._people.language[person])],
             tags=[catalogue.TAGS[one] for one in rng.permutation(7)[: rng.integers(0, 3)].tolist()],
@@ -157,16 +161,17 @@ class Documents:
             self._waiting.append(Delivery(earlier, document, count))
 
 
-def _lines(lines: Lines, span: slice, model: int) -> list[DocumentLine]:
+def _lines(lines: Lines, span: slice, sent_at: list[str], model: int) -> list[DocumentLine]:
     name = catalogue.MODELS[model].name
     rows: Ints = lines.sent_us[span] // 1_000 * 1_000
     roles = {USER: "user", ASSISTANT: "assistant", SYSTEM: "system"}
     return [
-        DocumentLine(roles[role], _TEXTS[text], sent, name, tokens, mood if told else None)
-        for role, text, sent, tokens, mood, told in zip(
+        DocumentLine(roles[role], _TEXTS[text], sent, stamp, name, tokens, mood if told else None)
+        for role, text, sent, stamp, tokens, mood, told in zip(
             lines.role[span].tolist(),
             lines.text[span].tolist(),
             rows.tolist(),
+            sent_at,
             lines.tokens[span].tolist(),
             lines.sentiment[span].tolist(),
             lines.has_sentiment[span].tolist(),

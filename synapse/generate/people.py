@@ -244,7 +244,7 @@ class Growth:
                 cpf=cpfs(rng, count),
                 phone=phones(rng, region),
                 subscription=np.full(count, -1, dtype=np.int64),
-                rate=rng.beta(1.3, 2.4, count),
+                rate=rng.beta(1.3, 3.1, count),
                 loyalty=_LOYALTY[channel] * np.exp(rng.normal(0, 0.2, count)),
                 # Staff were there first: the product was tried out before it was launched.
                 internal=rng.random(count) < (0.02 if day < 7 - WARM_UP_DAYS else 0.004),

@@ -101,6 +101,8 @@ class ChangeBuffer:
         schema = change_schema(self.table)
         everything = pa.concat_tables(self._parts) if self._parts else schema.empty_table()
         committed = numpy_of(everything["committed_us"])
+        # Arrow takes rows from one chunk much faster than from many.
+        everything = everything.combine_chunks()
         order = np.argsort(committed, kind="stable")
         split = int(np.searchsorted(committed[order], until_us, side="left"))
         self._parts = [everything.take(order[split:])] if split < len(order) else []

@@ -67,9 +67,7 @@ def convert(values: list[Any], column: Column) -> tuple[pa.Array, dict[int, str]
             exact.append(None if value is None else convert_one(value))
         except Unconvertible as error:
             exact.append(None)
-            wrong[position] = (
-                f"{column.name} is {_shown(value)}, which {error or 'is no ' + column.data_type}"
-            )
+            wrong[position] = f"{column.name} is {_shown(value)}, which {error}"
     return pa.array(exact, type=kind), wrong
 
 
@@ -106,9 +104,7 @@ def _shown(value: Any) -> str:
 
 
 def _integer(value: Any, bits: int) -> int:
-    if isinstance(value, str) and _DIGITS.fullmatch(value):
-        number = int(value)
-    elif isinstance(value, bool):
+    if (isinstance(value, str) and _DIGITS.fullmatch(value)) or isinstance(value, bool):
         number = int(value)
     elif isinstance(value, int):
         number = value

@@ -65,7 +65,11 @@ def route(files: list[BronzeFile], declarations: Declarations) -> Routed:
     """Sort files by the declared source that they belong to."""
     # The longest prefix wins, so that a reload's folder may lie below another one.
     prefixes = sorted(
-        ((f"{DMS_ROOT}/{prefix}/", table) for table in declarations.tables for prefix in table.prefixes),
+        (
+            (f"{DMS_ROOT}/{prefix}/", table)
+            for table in declarations.tables
+            for prefix in table.prefixes
+        ),
         key=lambda pair: -len(pair[0]),
     )
     topics = {topic.name: topic for topic in declarations.topics}

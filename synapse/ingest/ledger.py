@@ -23,6 +23,8 @@ class LoadVersion:
 
     path: str
     sha256: str
+    size: int
+    mtime_ns: int
     state: State
     epoch: int | None
     transfer_from: datetime | None
@@ -81,15 +83,19 @@ class Ledger:
 
     def loads(self, source: str) -> list[LoadVersion]:
         """Every version of the source's LOAD files that is not held."""
-        files = t.FILES
+        files = t.FILES.c
         query = select(
-            files.c.path, files.c.sha256, files.c.state, files.c.epoch, files.c.transfer_from
-        ).where(
-            files.c.source == source, files.c.kind == Kind.LOAD, files.c.state != State.HELD
-        )
+            files.path,
+            files.sha256,
+            files.size,
+            files.mtime_ns,
+            files.state,
+            files.epoch,
+            files.transfer_from,
+        ).where(files.source == source, files.kind == Kind.LOAD, files.state != State.HELD)
         with self.engine.connect() as connection:
             return [
-                LoadVersion(row.path, row.sha256, State(row.state), row.epoch, row.transfer_from)
+                LoadVersion(**{**row._mapping, "state": State(row.state)})
                 for row in connection.execute(query)
             ]
 
@@ -161,15 +167,18 @@ class Ledger:
         drift: list[Drift],
         counts: dict[str, Counts],
         part: str | None,
+        touched: list[tuple[BronzeFile, str]],
         gone: list[str],
     ) -> None:
         """Record all that a run did, in one transaction.
 
-        gone: paths whose held version is no longer in bronze.
+        touched: known bytes whose file has a new size or time. gone: paths whose held version is
+        no longer in bronze.
         """
         now = utc_now()
         with self.engine.begin() as connection:
             self._replace_files(connection, run_id, outcomes, gone)
+            self._touch_files(connection, touched)
             self._add_refusals(connection, run_id, refusals, now)
             self._add_drift(connection, run_id, drift, now)
             if counts:
@@ -237,6 +246,26 @@ class Ledger:
             connection.execute(insert(files), batch)
 
     @staticmethod
+    def _touch_files(connection: Connection, touched: list[tuple[BronzeFile, str]]) -> None:
+        if touched:
+            connection.execute(
+                update(t.FILES)
+                .where(
+                    t.FILES.c.path == bindparam("b_path"), t.FILES.c.sha256 == bindparam("b_sha256")
+                )
+                .values(size=bindparam("b_size"), mtime_ns=bindparam("b_mtime")),
+                [
+                    {
+                        "b_path": file.path,
+                        "b_sha256": digest,
+                        "b_size": file.size,
+                        "b_mtime": file.mtime_ns,
+                    }
+                    for file, digest in touched
+                ],
+            )
+
+    @staticmethod
     def _add_refusals(
         connection: Connection, run_id: str, refusals: list[Refusal], now: datetime
     ) -> None:
@@ -275,9 +304,7 @@ class Ledger:
             connection.execute(insert(table), batch)
 
     @staticmethod
-    def _add_drift(
-        connection: Connection, run_id: str, drift: list[Drift], now: datetime
-    ) -> None:
+    def _add_drift(connection: Connection, run_id: str, drift: list[Drift], now: datetime) -> None:
         table = t.DRIFT
         for item in drift:
             same = (

@@ -1,4 +1,4 @@
-"""The nouns of ingest: files found, what became of them, what was refused, and what was accepted."""
+"""The nouns of ingest: files, what became of them, what was refused and what was accepted."""
 
 from __future__ import annotations
 
@@ -17,12 +17,15 @@ class Kind(StrEnum):
 
 
 class State(StrEnum):
-    """What became of a file. HELD waits (a reload that is not complete) and is looked at again."""
+    """What became of a file. HELD waits (a reload that is not complete) and is looked at again;
+    DISCARDED was quarantined, and a person decided that it is not wanted.
+    """
 
     ACCEPTED = "accepted"
     DUPLICATE = "duplicate"
     QUARANTINED = "quarantined"
     HELD = "held"
+    DISCARDED = "discarded"
 
 
 class Unit(StrEnum):
@@ -167,13 +170,17 @@ class Drift:
 
 @dataclass
 class Harvest:
-    """All that one step of ingest brings in; steps are merged before anything is committed."""
+    """All that one step of ingest brings in; steps are merged before anything is committed.
+
+    touched: files whose bytes (sha256) are known under the same path, with their new size and time.
+    """
 
     outcomes: list[Outcome] = field(default_factory=list)
     refusals: list[Refusal] = field(default_factory=list)
     manifest: list[ManifestRow] = field(default_factory=list)
     drift: dict[tuple[str, str, str], Drift] = field(default_factory=dict)
     notices: list[str] = field(default_factory=list)
+    touched: list[tuple[BronzeFile, str]] = field(default_factory=list)
 
     def see_drift(self, drift: Drift) -> None:
         """Keep the first sighting."""
@@ -185,5 +192,6 @@ class Harvest:
         self.refusals += other.refusals
         self.manifest += other.manifest
         self.notices += other.notices
+        self.touched += other.touched
         for drift in other.drift.values():
             self.see_drift(drift)

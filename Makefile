@@ -1,0 +1,142 @@
+# Everything from a bare clone: needs Python 3.11 to 3.13, make and git, and a package index for pip.
+# `make help` lists what there is.
+
+PYTHON  ?= python3
+VENV    ?= .venv
+WORKERS ?= 2
+
+BIN      := $(VENV)/bin
+UV       := $(BIN)/uv pip
+UV_STAMP := $(VENV)/.stamp-uv
+RUN_ENV  := $(VENV)/.stamp-run
+DEV_ENV  := $(VENV)/.stamp-dev
+# The lake that lint compiles the models against: a day or two of a product without hazards.
+LINT_DIR := build/lint
+DBT_LINT := DBT_PROFILES_DIR=synapse/profiles DBT_TARGET_PATH=$(LINT_DIR)/target \
+            DBT_LOG_PATH=$(LINT_DIR)/logs DBT_SEND_ANONYMOUS_USAGE_STATS=false \
+            SYNAPSE_LAKE=$(CURDIR)/$(LINT_DIR)/lake \
+            SYNAPSE_WAREHOUSE=$(CURDIR)/$(LINT_DIR)/lake/warehouse.duckdb
+
+export UV_NO_PROGRESS := 1
+export UV_PYTHON_DOWNLOADS := never
+export DO_NOT_TRACK := 1
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help setup deps demo test proof lint format docs bench lock clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(DEV_ENV) ## Make the environment for development in .venv
+	@echo "==> $(VENV) is ready: . $(BIN)/activate"
+
+deps: $(RUN_ENV) ## Install the dbt packages (stand-ins where the hub cannot be reached)
+	@echo "==> dbt packages"
+	@$(BIN)/python -m synapse.deps
+
+demo: $(RUN_ENV) ## Generate a product, build bronze to gold on DuckDB, print its figures
+	@echo "==> synapse demo"
+	@$(BIN)/synapse demo
+
+test: $(DEV_ENV) ## Prove that the figures are right (under 15 minutes on 2 cores)
+	@echo "==> pytest, $(WORKERS) workers"
+	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile
+
+proof: $(DEV_ENV) ## Every proof at full size: all seeds, all kill points
+	@echo "==> pytest at full size, $(WORKERS) workers"
+	@SYNAPSE_PROOF=full $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile
+
+lint: $(DEV_ENV) $(LINT_DIR)/.stamp-lake ## Check style, types, conventions and secrets
+	@echo "==> ruff"
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@echo "==> mypy --strict"
+	@$(BIN)/mypy
+	@echo "==> detect-secrets"
+	@git ls-files -z | xargs -0 $(BIN)/detect-secrets-hook --baseline .secrets.baseline
+	@echo "==> dbt parse, every warning an error"
+	@$(BIN)/python -m synapse.deps
+	@$(DBT_LINT) $(BIN)/dbt --quiet --warn-error parse
+	@echo "==> dbt-bouncer"
+	@$(BIN)/dbt-bouncer run --config-file dbt-bouncer.yml
+	@echo "==> sqlfluff, dbt templater"
+	@$(DBT_LINT) $(BIN)/sqlfluff lint --templater dbt --processes $(WORKERS) \
+		models snapshots tests analyses
+
+format: $(DEV_ENV) ## Rewrite what ruff and sqlfluff can mend by themselves
+	@echo "==> ruff, sqlfluff"
+	@$(BIN)/ruff check --fix-only .
+	@$(BIN)/ruff format .
+	@$(BIN)/sqlfluff fix models snapshots tests analyses
+
+docs: $(RUN_ENV) ## Write the documentation site of the demo's lake
+	@echo "==> synapse docs"
+	@$(BIN)/synapse docs
+
+bench: $(DEV_ENV) ## Measure; every script of benchmarks/
+	@for script in benchmarks/*.py; do \
+		echo "==> $$script"; \
+		$(BIN)/python "$$script" || exit 1; \
+	done
+
+lock: $(UV_STAMP) ## Resolve pyproject.toml anew into the three hash-pinned lock files
+	@echo "==> uv pip compile"
+	@$(UV) compile $(COMPILE) --group bootstrap --output-file requirements-uv.lock
+	@$(UV) compile $(COMPILE) pyproject.toml --group build --output-file requirements.lock
+	@$(UV) compile $(COMPILE) pyproject.toml --group build --group dev \
+		--constraint requirements.lock --output-file requirements-dev.lock
+
+clean: ## Remove what builds and tests leave; keeps .venv and your lake
+	rm -rf build dist target logs dbt_packages .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+
+# The addresses of a package index belong to the machine, not to the lock.
+COMPILE := --quiet --universal --generate-hashes --no-header --no-emit-index-url
+
+$(BIN)/python:
+	@echo "==> Python environment in $(VENV)"
+	@supported='import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))'; \
+	for python in $(PYTHON) python3.13 python3.12 python3.11; do \
+		if "$$python" -c "$$supported" 2>/dev/null; then \
+			"$$python" -m venv $(VENV) && exit 0; \
+			rm -rf $(VENV); \
+			echo "$$python cannot make a virtual environment: install its venv module" \
+				"(python3-venv on Debian and Ubuntu) and run make again" >&2; \
+			exit 1; \
+		fi; \
+	done; \
+	echo "Synapse needs Python 3.11, 3.12 or 3.13, and $(PYTHON) is" \
+		"$$($(PYTHON) --version 2>&1 || true): install one, or name it:" \
+		"make $(or $(MAKECMDGOALS),setup) PYTHON=/path/to/python3.12" >&2; \
+	exit 1
+
+$(UV_STAMP): requirements-uv.lock | $(BIN)/python
+	@echo "==> uv, the installer"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		--require-hashes --requirement requirements-uv.lock
+	@touch $@
+
+# One environment serves both: once it is the development one, the short lock is not enough.
+$(RUN_ENV): requirements.lock requirements-dev.lock pyproject.toml $(UV_STAMP)
+	@if [ -f $(DEV_ENV) ]; then \
+		$(MAKE) --no-print-directory $(DEV_ENV); \
+	else \
+		echo "==> packages of requirements.lock, each checked by hash"; \
+		$(UV) sync --quiet --require-hashes requirements.lock && \
+		$(UV) install --quiet --no-deps --no-build-isolation --editable . ; \
+	fi
+	@touch $@
+
+$(DEV_ENV): requirements-dev.lock pyproject.toml $(UV_STAMP)
+	@echo "==> packages of requirements-dev.lock, each checked by hash"
+	@$(UV) sync --quiet --require-hashes requirements-dev.lock
+	@$(UV) install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@ $(RUN_ENV)
+
+$(LINT_DIR)/.stamp-lake: $(DEV_ENV)
+	@echo "==> a small lake to compile the models against"
+	@rm -rf $(LINT_DIR) && mkdir -p $(LINT_DIR)
+	@$(BIN)/synapse generate --lake $(LINT_DIR)/lake --users 40 --days 3 --seed 1 --hazards none
+	@$(DBT_LINT) $(BIN)/synapse run daily --lake $(LINT_DIR)/lake
+	@touch $@

@@ -1,0 +1,82 @@
+{# ops_cdc_ambiguities: changes of one key under one order value, whose order content had to decide.
+   Per table the keys of newly landed changes are looked at again, so an hourly run does not scan what
+   it has seen. A key without ties is named without a count, which removes what it may have had. #}
+{% macro cdc_ambiguities(table_names, source_name='dms_synapse') -%}
+    {%- set hooks = [] -%}
+    {%- set bases = {} -%}
+    {%- for table_name in table_names -%}
+        {%- set base_name = 'base_dms__' ~ table_name -%}
+        {%- do bases.update({table_name: ref(base_name)}) -%}
+        {%- do hooks.append(
+            "{{ mark_pending_seen('" ~ base_name ~ "', 'ops_cdc_ambiguities." ~ table_name ~ "') }}"
+        ) -%}
+    {%- endfor -%}
+    {{- config(
+        materialized='incremental',
+        incremental_strategy=replace_keys_strategy(),
+        unique_key=['table_name', 'row_key'],
+        on_schema_change='append_new_columns',
+        post_hook=hooks,
+        meta={'void_column': 'tied_count'},
+    ) -}}
+    {%- if not execute -%}{%- do return('select 1 as placeholder') -%}{%- endif -%}
+    {%- set selects = [] -%}
+    {%- for table_name, base in bases.items() -%}
+        {%- set follower = 'ops_cdc_ambiguities.' ~ table_name -%}
+        {%- set scope = pending_scope('base_dms__' ~ table_name, follower) -%}
+        {%- if scope != 'none' -%}
+            {%- do selects.append(
+                cdc_ties(cdc_table(table_name, source_name), base, follower, scope)
+            ) -%}
+        {%- endif -%}
+    {%- endfor -%}
+    {%- if selects | length == 0 -%}
+        {%- do return('select * from ' ~ this ~ ' where false') -%}
+    {%- endif -%}
+    {{ selects | join('\nunion all\n') }}
+{%- endmacro %}
+
+
+{# One table's ties, and in an incremental run its single changes without a count. #}
+{% macro cdc_ties(table, base, follower, scope) -%}
+select
+    {{ sql_text(table.name) }} as table_name,
+    groups.row_key,
+    groups.order_value,
+    groups.epoch,
+    case when groups.change_count > 1 then groups.change_count end as tied_count,
+    groups.operation_count
+from (
+
+    with {{ cdc_ranked(table, base, 'base_dms__' ~ table.name, follower, scope) | indent(4) }}
+
+    select
+        {{ cdc_key_text(table, 'placed') }} as row_key,
+        case
+            when placed._order_seq <> '' then placed._order_seq
+            else {{ canonical_text('placed._order_at', 'timestamp') }}
+        end as order_value,
+        cast(placed._epoch as bigint) as epoch,
+        count(*) as change_count,
+        count(distinct placed._tie_op) as operation_count
+    from placed
+    group by
+        {{ cdc_keys(table, 'placed') }},
+        placed._epoch,
+        placed._stage,
+        placed._order_seq,
+        placed._order_at
+    {%- if not is_incremental() %}
+    having count(*) > 1
+    {%- endif %}
+
+) as groups
+{%- endmacro %}
+
+
+{# SQL: a key as one text; the parts of a composite key are joined with a slash. #}
+{% macro cdc_key_text(table, qualifier) -%}
+    {%- for key in table.key -%}
+        cast({{ qualifier }}.{{ key }} as varchar){{ " || '/' || " if not loop.last }}
+    {%- endfor -%}
+{%- endmacro %}

@@ -1,0 +1,74 @@
+{# Grain: one row per funnel, user_key, attempt and step that the attempt reached.
+   Keys: funnel_name, user_key, attempt_number, step_number.
+   Incremental: none; rebuilt whole by one ordered pass over each user's funnel events.
+   Rules: R8 (attempts, order, window), R2 (internal users). #}
+with events as (
+
+    select
+        event_name,
+        user_key,
+        occurred_at
+    from {{ ref('fct_events') }}
+    where not is_internal
+
+),
+
+funnels as (
+
+    select
+        funnel_name,
+        step_number,
+        event_name,
+        window_hours
+    from {{ ref('funnels') }}
+
+),
+
+-- An event may recur in a funnel: its code is the first step that waits for it.
+coded as (
+
+    select
+        funnel_name,
+        step_number,
+        event_name,
+        cast(min(step_number) over (partition by funnel_name, event_name) as integer) as event_code,
+        max(window_hours) over (partition by funnel_name) as window_hours
+    from funnels
+
+),
+
+definitions as (
+
+    select
+        funnel_name,
+        {{ ordered_list('event_code', 'step_number') }} as step_codes
+    from coded
+    group by funnel_name
+
+),
+
+funnel_events as (
+
+    select
+        coded.funnel_name,
+        events.user_key,
+        coded.event_code,
+        definitions.step_codes,
+        events.occurred_at,
+        {{ timestamp_add_hours('events.occurred_at', 'coded.window_hours') }} as closes_at
+    from events
+    inner join coded
+        on events.event_name = coded.event_name
+            and coded.step_number = coded.event_code
+    inner join definitions
+        on coded.funnel_name = definitions.funnel_name
+
+),
+
+final as (
+
+    {{ funnel_pass('funnel_events') }}
+
+)
+
+select * from final

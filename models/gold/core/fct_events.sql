@@ -1,0 +1,282 @@
+{# Grain: one row per event of the activity stream: app events and the product's facts as events.
+   Keys: event_id (an app event's own; a fact's is made of its name, source system and source id).
+   Incremental: none; rebuilt whole from the current state.
+   Rules: R1, R2 (active signals, internal users), R8 (names that funnels are made of). #}
+with app_events as (
+
+    select
+        event_id,
+        event_name,
+        user_key,
+        platform,
+        region,
+        country,
+        occurred_at
+    from {{ ref('stg_kconnect__app_events') }}
+    where occurred_at is not null
+
+),
+
+tracking_plan as (
+
+    select
+        event_name,
+        is_active_signal
+    from {{ ref('tracking_plan') }}
+
+),
+
+landed_facts as (
+
+    select
+        event_name,
+        is_landed
+    from {{ ref('int_landed_facts') }}
+
+),
+
+messages as (
+
+    select
+        message_id,
+        user_key,
+        source_system,
+        channel,
+        sent_at
+    from {{ ref('fct_messages') }}
+    where role = 'user'
+        and sent_at is not null
+
+),
+
+conversations as (
+
+    select
+        conversation_id,
+        user_key,
+        source_system,
+        channel,
+        started_at
+    from {{ ref('fct_conversations') }}
+    where started_at is not null
+
+),
+
+subscriptions as (
+
+    select
+        subscription_id,
+        user_id,
+        started_at,
+        trial_ends_at,
+        canceled_at
+    from {{ ref('stg_dms__subscriptions') }}
+    where not _is_deleted
+
+),
+
+subscription_versions as (
+
+    select
+        subscription_id,
+        status
+    from {{ ref('hist_dms__subscriptions') }}
+
+),
+
+payments as (
+
+    select
+        payment_id,
+        user_id,
+        was_paid,
+        paid_at
+    from {{ ref('fct_payments') }}
+
+),
+
+users as (
+
+    select
+        user_id,
+        is_internal
+    from {{ ref('dim_users') }}
+
+),
+
+-- Where the product's own record of a fact lands, the app's word for it would count it twice.
+believed_app_events as (
+
+    select
+        app_events.event_id,
+        app_events.event_name,
+        app_events.user_key,
+        app_events.platform,
+        app_events.region,
+        app_events.country,
+        app_events.occurred_at
+    from app_events
+    left join landed_facts
+        on app_events.event_name = landed_facts.event_name
+    where not coalesce(landed_facts.is_landed, false)
+
+),
+
+-- A trial that has become a paying subscription may have lost the end of the trial, not its history.
+tried as (
+
+    select distinct subscription_id
+    from subscription_versions
+    where status = 'trialing'
+
+),
+
+trials as (
+
+    select
+        subscriptions.subscription_id,
+        subscriptions.user_id,
+        subscriptions.started_at
+    from subscriptions
+    left join tried
+        on subscriptions.subscription_id = tried.subscription_id
+    where subscriptions.started_at is not null
+        and (subscriptions.trial_ends_at is not null or tried.subscription_id is not null)
+
+),
+
+united as (
+
+    select
+        event_id,
+        event_name,
+        user_key,
+        'app_events' as source_system,
+        platform,
+        region,
+        country,
+        occurred_at
+    from believed_app_events
+
+    union all
+
+    select
+        concat('message_sent:', message_id) as event_id,
+        'message_sent' as event_name,
+        user_key,
+        source_system,
+        channel as platform,
+        cast(null as varchar) as region,
+        cast(null as varchar) as country,
+        sent_at as occurred_at
+    from messages
+
+    union all
+
+    select
+        concat('conversation_started:', conversation_id) as event_id,
+        'conversation_started' as event_name,
+        user_key,
+        source_system,
+        channel as platform,
+        cast(null as varchar) as region,
+        cast(null as varchar) as country,
+        started_at as occurred_at
+    from conversations
+
+    union all
+
+    select
+        concat('trial_started:dms:', cast(subscription_id as varchar)) as event_id,
+        'trial_started' as event_name,
+        coalesce(
+            cast(user_id as varchar),
+            concat('anon:subscription:', cast(subscription_id as varchar))
+        ) as user_key,
+        'dms' as source_system,
+        cast(null as varchar) as platform,
+        cast(null as varchar) as region,
+        cast(null as varchar) as country,
+        started_at as occurred_at
+    from trials
+
+    union all
+
+    select
+        concat('subscription_canceled:dms:', cast(subscription_id as varchar)) as event_id,
+        'subscription_canceled' as event_name,
+        coalesce(
+            cast(user_id as varchar),
+            concat('anon:subscription:', cast(subscription_id as varchar))
+        ) as user_key,
+        'dms' as source_system,
+        cast(null as varchar) as platform,
+        cast(null as varchar) as region,
+        cast(null as varchar) as country,
+        canceled_at as occurred_at
+    from subscriptions
+    where canceled_at is not null
+
+    union all
+
+    select
+        concat('payment_paid:dms:', cast(payment_id as varchar)) as event_id,
+        'payment_paid' as event_name,
+        coalesce(
+            cast(user_id as varchar),
+            concat('anon:payment:', cast(payment_id as varchar))
+        ) as user_key,
+        'dms' as source_system,
+        cast(null as varchar) as platform,
+        cast(null as varchar) as region,
+        cast(null as varchar) as country,
+        paid_at as occurred_at
+    from payments
+    where was_paid
+
+),
+
+known as (
+
+    select
+        event_id,
+        event_name,
+        case when user_key not like 'anon:%' then cast(user_key as bigint) end as user_id,
+        user_key,
+        source_system,
+        platform,
+        region,
+        country,
+        occurred_at
+    from united
+
+),
+
+final as (
+
+    select
+        known.event_id,
+        known.event_name,
+        known.user_id,
+        known.user_key,
+        known.source_system,
+        known.platform,
+        known.region,
+        known.country,
+        -- To write a message is to be active, whatever the tracking plan says of the name.
+        known.event_name = 'message_sent'
+        or coalesce(tracking_plan.is_active_signal, false) as is_active_signal,
+        known.source_system <> 'app_events'
+        or tracking_plan.event_name is not null as is_documented,
+        coalesce(users.is_internal, false) as is_internal,
+        {{ business_date('known.occurred_at') }} as event_date,
+        known.occurred_at
+    from known
+    left join tracking_plan
+        on known.event_name = tracking_plan.event_name
+    left join users
+        on known.user_id = users.user_id
+
+)
+
+select * from final

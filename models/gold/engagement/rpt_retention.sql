@@ -1,0 +1,326 @@
+{# Grain: one row per cohort basis, grain and start, retention mode, and begun period or bracket.
+   Keys: cohort_basis, cohort_grain, cohort_start, retention_mode, period_number, bracket_start.
+   Incremental: none; rebuilt whole from cells of cohort date and activity date.
+   Rules: R5 (cohorts), R6 (modes, maturity), R1 (weeks start on Monday). #}
+{%- set grains = ['day', 'week', 'month'] -%}
+{%- set counted_users = {
+    'day': 'active_users', 'week': 'first_of_week_users', 'month': 'first_of_month_users'
+} -%}
+
+with user_cohorts as (
+
+    select
+        signup_date,
+        first_active_date,
+        last_active_date
+    from {{ ref('int_user_cohorts') }}
+
+),
+
+cohort_activity as (
+
+    select
+        cohort_basis,
+        active_users,
+        first_of_week_users,
+        first_of_month_users,
+        first_of_bracket_users,
+        cohort_date,
+        activity_date
+    from {{ ref('int_cohort_activity') }}
+
+),
+
+numbers as (
+
+    {{ natural_numbers() }}
+
+),
+
+calendar as (
+
+    select {{ last_complete_date() }} as last_complete_date
+
+),
+
+-- Cohorts and periods are those that had begun by the last complete date.
+members as (
+
+    select
+        'signup' as cohort_basis,
+        signup_date as cohort_date,
+        last_active_date
+    from user_cohorts
+    where signup_date <= {{ last_complete_date() }}
+
+    union all
+
+    select
+        'first_activity' as cohort_basis,
+        first_active_date as cohort_date,
+        last_active_date
+    from user_cohorts
+    where first_active_date <= {{ last_complete_date() }}
+
+),
+
+-- Few rows: users by cohort date and last active date, whatever the grain.
+grouped_members as (
+
+    select
+        cohort_basis,
+        cohort_date,
+        last_active_date,
+        count(*) as user_count
+    from members
+    group by
+        cohort_basis,
+        cohort_date,
+        last_active_date
+
+),
+
+grained_members as (
+    {% for grain in grains %}
+    {%- if not loop.first %}
+    union all
+    {% endif %}
+    select
+        cohort_basis,
+        '{{ grain }}' as cohort_grain,
+        cast(date_trunc('{{ grain }}', cohort_date) as date) as cohort_start,
+        {{ periods_between(
+            grain,
+            "cast(date_trunc('" ~ grain ~ "', cohort_date) as date)",
+            "cast(date_trunc('" ~ grain ~ "', last_active_date) as date)"
+        ) }} as last_period_number,
+        user_count
+    from grouped_members
+    {% endfor %}
+),
+
+cohorts as (
+
+    select
+        cohort_basis,
+        cohort_grain,
+        cohort_start,
+        cast(sum(user_count) as bigint) as cohort_size
+    from grained_members
+    group by
+        cohort_basis,
+        cohort_grain,
+        cohort_start
+
+),
+
+last_periods as (
+
+    select
+        cohort_basis,
+        cohort_grain,
+        cohort_start,
+        last_period_number,
+        sum(user_count) as user_count
+    from grained_members
+    where last_period_number >= 0
+    group by
+        cohort_basis,
+        cohort_grain,
+        cohort_start,
+        last_period_number
+
+),
+
+active_periods as (
+    {% for grain in grains %}
+    {%- if not loop.first %}
+    union all
+    {% endif %}
+    select
+        cohort_basis,
+        '{{ grain }}' as cohort_grain,
+        cast(date_trunc('{{ grain }}', cohort_date) as date) as cohort_start,
+        {{ periods_between(
+            grain,
+            "cast(date_trunc('" ~ grain ~ "', cohort_date) as date)",
+            "cast(date_trunc('" ~ grain ~ "', activity_date) as date)"
+        ) }} as period_number,
+        sum({{ counted_users[grain] }}) as user_count
+    from cohort_activity
+    group by
+        cohort_basis,
+        cast(date_trunc('{{ grain }}', cohort_date) as date),
+        {{ periods_between(
+            grain,
+            "cast(date_trunc('" ~ grain ~ "', cohort_date) as date)",
+            "cast(date_trunc('" ~ grain ~ "', activity_date) as date)"
+        ) }}
+    {% endfor %}
+),
+
+active_brackets as (
+
+    select
+        cohort_basis,
+        cohort_date as cohort_start,
+        {{ retention_bracket_start(
+            periods_between('day', 'cohort_date', 'activity_date')
+        ) }} as bracket_start,
+        sum(first_of_bracket_users) as user_count
+    from cohort_activity
+    group by
+        cohort_basis,
+        cohort_date,
+        {{ retention_bracket_start(periods_between('day', 'cohort_date', 'activity_date')) }}
+
+),
+
+brackets as (
+
+    select
+        bracket.bracket_start,
+        bracket.bracket_end
+    from (
+        values
+        {%- for first_day, last_day in retention_brackets() %}
+        ({{ first_day }}, {{ last_day }}){{ ',' if not loop.last }}
+        {%- endfor %}
+    ) as bracket (bracket_start, bracket_end)
+
+),
+
+begun_periods as (
+    {% for grain in grains %}
+    {%- if not loop.first %}
+    union all
+    {% endif %}
+    select
+        cohorts.cohort_basis,
+        cohorts.cohort_grain,
+        cohorts.cohort_start,
+        cohorts.cohort_size,
+        numbers.number as period_number,
+        {{ date_add_days(
+            date_add_periods(grain, 'cohorts.cohort_start', 'numbers.number + 1'), -1
+        ) }} <= calendar.last_complete_date as is_mature
+    from cohorts
+    cross join calendar
+    inner join numbers
+        on numbers.number <= {{ periods_between(
+            grain,
+            'cohorts.cohort_start',
+            "cast(date_trunc('" ~ grain ~ "', calendar.last_complete_date) as date)"
+        ) }}
+    where cohorts.cohort_grain = '{{ grain }}'
+    {% endfor %}
+),
+
+periods as (
+
+    select
+        begun_periods.cohort_basis,
+        begun_periods.cohort_grain,
+        begun_periods.cohort_start,
+        begun_periods.cohort_size,
+        begun_periods.period_number,
+        begun_periods.is_mature,
+        coalesce(active_periods.user_count, 0) as on_users,
+        sum(coalesce(last_periods.user_count, 0)) over (
+            partition by
+                begun_periods.cohort_basis,
+                begun_periods.cohort_grain,
+                begun_periods.cohort_start
+            order by begun_periods.period_number desc
+            rows between unbounded preceding and current row
+        ) as on_or_after_users
+    from begun_periods
+    left join active_periods
+        on begun_periods.cohort_basis = active_periods.cohort_basis
+            and begun_periods.cohort_grain = active_periods.cohort_grain
+            and begun_periods.cohort_start = active_periods.cohort_start
+            and begun_periods.period_number = active_periods.period_number
+    left join last_periods
+        on begun_periods.cohort_basis = last_periods.cohort_basis
+            and begun_periods.cohort_grain = last_periods.cohort_grain
+            and begun_periods.cohort_start = last_periods.cohort_start
+            and begun_periods.period_number = last_periods.last_period_number
+
+),
+
+retained as (
+
+    select
+        cohort_basis,
+        cohort_grain,
+        'on' as retention_mode,
+        cast(period_number as integer) as period_number,
+        cast(null as integer) as bracket_start,
+        cast(null as integer) as bracket_end,
+        cohort_size,
+        on_users as retained_users,
+        is_mature,
+        cohort_start
+    from periods
+
+    union all
+
+    select
+        cohort_basis,
+        cohort_grain,
+        'on_or_after' as retention_mode,
+        cast(period_number as integer) as period_number,
+        cast(null as integer) as bracket_start,
+        cast(null as integer) as bracket_end,
+        cohort_size,
+        on_or_after_users as retained_users,
+        is_mature,
+        cohort_start
+    from periods
+
+    union all
+
+    select
+        cohorts.cohort_basis,
+        cohorts.cohort_grain,
+        'bracket' as retention_mode,
+        cast(null as integer) as period_number,
+        cast(brackets.bracket_start as integer) as bracket_start,
+        cast(brackets.bracket_end as integer) as bracket_end,
+        cohorts.cohort_size,
+        coalesce(active_brackets.user_count, 0) as retained_users,
+        {{ date_add_days('cohorts.cohort_start', 'brackets.bracket_end') }}
+        <= calendar.last_complete_date as is_mature,
+        cohorts.cohort_start
+    from cohorts
+    cross join calendar
+    inner join brackets
+        on {{ date_add_days('cohorts.cohort_start', 'brackets.bracket_start') }}
+            <= calendar.last_complete_date
+    left join active_brackets
+        on cohorts.cohort_basis = active_brackets.cohort_basis
+            and cohorts.cohort_start = active_brackets.cohort_start
+            and brackets.bracket_start = active_brackets.bracket_start
+    where cohorts.cohort_grain = 'day'
+
+),
+
+final as (
+
+    select
+        cohort_basis,
+        cohort_grain,
+        retention_mode,
+        period_number,
+        bracket_start,
+        bracket_end,
+        cohort_size,
+        cast(retained_users as bigint) as retained_users,
+        {{ rate('cast(retained_users as bigint)', 'cohort_size') }} as retention_rate,
+        is_mature,
+        cohort_start
+    from retained
+
+)
+
+select * from final

@@ -1,0 +1,281 @@
+"""DMS Parquet: reading layouts, checking rows in batches with DuckDB, writing what is accepted."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shutil
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from synapse.declarations import DmsTable
+from synapse.errors import SynapseError
+from synapse.ingest.dms_checks import Checks, compile_checks, explain, literal, quoted
+from synapse.ingest.model import BronzeFile, Kind, ManifestRow, Refusal, Unit
+
+# DMS counts LOAD files in hexadecimal: ...09, 0A.
+_LOAD_NAME = re.compile(r"LOAD[0-9A-F]{8}\.parquet", re.IGNORECASE)
+_FILES_PER_QUERY = 400
+_FILE = "_synapse_file"
+
+
+@dataclass
+class Checked:
+    """A file after the checks. refused: (rule, sentence) when the file as a whole is."""
+
+    file: BronzeFile
+    sha256: str
+    kind: Kind
+    checks: Checks | None = None
+    refused: tuple[str, str] | None = None
+    rows: int = 0
+    broken: int = 0
+    transfer_from: datetime | None = None
+    transfer_to: datetime | None = None
+
+
+def kind_of(file: BronzeFile) -> Kind:
+    """Whether DMS wrote the file as a full load or as changes."""
+    return Kind.LOAD if _LOAD_NAME.fullmatch(file.name) else Kind.CHANGE
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file's bytes, in bounded memory."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def connect() -> duckdb.DuckDBPyConnection:
+    """An in-memory DuckDB in which a moment without zone means UTC."""
+    connection = duckdb.connect()
+    connection.execute("set TimeZone = 'UTC'")
+    connection.execute("set enable_progress_bar = false")
+    return connection
+
+
+def check_files(
+    connection: duckdb.DuckDBPyConnection,
+    lake: Path,
+    table: DmsTable,
+    files: list[tuple[BronzeFile, str]],
+) -> list[Checked]:
+    """Check (file, sha256) pairs; files of one layout share a query. Keeps the order."""
+    results = [Checked(file, digest, kind_of(file)) for file, digest in files]
+    groups: dict[tuple[object, ...], list[Checked]] = defaultdict(list)
+    for result in results:
+        signature = _signature(lake, result)
+        if signature is not None:
+            groups[result.kind, signature].append(result)
+    for (kind, _), group in groups.items():
+        assert isinstance(kind, Kind)
+        for start in range(0, len(group), _FILES_PER_QUERY):
+            _check_group(connection, lake, table, kind, group[start : start + _FILES_PER_QUERY])
+    return results
+
+
+def _signature(lake: Path, result: Checked) -> tuple[object, ...] | None:
+    if not result.file.name.lower().endswith(".parquet"):
+        result.refused = ("readable", "the file is not Parquet; set DataFormat=parquet in DMS")
+        return None
+    try:
+        with pq.ParquetFile(lake / result.file.path) as parquet:
+            schema = parquet.schema_arrow
+            result.rows = parquet.metadata.num_rows
+    except (pa.ArrowException, OSError, ValueError) as error:
+        result.refused = ("readable", f"the Parquet file cannot be read: {_first_line(error)}")
+        return None
+    return tuple((field.name, str(field.type)) for field in schema)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+
+
+def _scan(lake: Path, group: list[Checked]) -> str:
+    paths = ", ".join(literal(str(lake / result.file.path)) for result in group)
+    return (
+        f"read_parquet([{paths}], filename = {literal(_FILE)}, file_row_number = true, "
+        "hive_partitioning = false)"
+    )
+
+
+def _check_group(
+    connection: duckdb.DuckDBPyConnection,
+    lake: Path,
+    table: DmsTable,
+    kind: Kind,
+    group: list[Checked],
+) -> None:
+    try:
+        described = connection.execute(f"describe select * from {_scan(lake, group[:1])}")
+        layout = {
+            row[0]: row[1]
+            for row in described.fetchall()
+            if row[0] not in (_FILE, "file_row_number")
+        }
+        checks = compile_checks(table, kind, layout)
+        for result in group:
+            result.checks = checks
+            result.refused = checks.refused
+        if checks.refused is None:
+            _count(connection, lake, checks, group)
+    except duckdb.Error as error:
+        # A footer can be whole over broken pages: find the file at fault, keep the others.
+        if len(group) == 1:
+            group[0].refused = (
+                "readable",
+                f"the Parquet file cannot be read: {_first_line(error)}",
+            )
+            return
+        for result in group:
+            _check_group(connection, lake, table, kind, [result])
+
+
+def _count(
+    connection: duckdb.DuckDBPyConnection, lake: Path, checks: Checks, group: list[Checked]
+) -> None:
+    rows = connection.execute(
+        f"select {quoted(_FILE)}, count(*), count(*) filter (where {checks.broken}), "
+        f"min({checks.transfer}), max({checks.transfer}) "
+        f"from {_scan(lake, group)} group by all"
+    ).fetchall()
+    found = {row[0]: row[1:] for row in rows}
+    for result in group:
+        counted = found.get(str(lake / result.file.path), (0, 0, None, None))
+        result.rows, result.broken, result.transfer_from, result.transfer_to = counted
+
+
+def refusals_of(
+    connection: duckdb.DuckDBPyConnection, lake: Path, table: DmsTable, result: Checked
+) -> list[Refusal]:
+    """What a checked file is refused for: itself as a whole, or some of its rows."""
+    if result.refused is not None:
+        rule, sentence = result.refused
+        return [_refusal(table, result, Unit.FILE, rule, sentence, None, b"")]
+    if not result.broken or result.checks is None:
+        return []
+    rules = result.checks.rules
+    positions = ", ".join(
+        f"case when {rule.broken} then {position} end" for position, rule in enumerate(rules)
+    )
+    # Every value as text: JSON numbers would lose what a bigint or a decimal holds.
+    texts = ", ".join(
+        f"{quoted(name)} := cast({quoted(name)} as varchar)" for name in result.checks.layout
+    )
+    rows = connection.execute(
+        f"select file_row_number, list_filter([{positions}], lambda item: item is not null), "
+        f"cast(to_json(struct_pack({texts})) as varchar) "
+        f"from {_scan(lake, [result])} where {result.checks.broken} order by file_row_number"
+    ).fetchall()
+    found = []
+    for number, broken, payload in rows:
+        rule, sentence = explain(rules, broken, payload)
+        found.append(
+            _refusal(table, result, Unit.ROW, rule, sentence, number + 1, payload.encode())
+        )
+    return found
+
+
+def _refusal(
+    table: DmsTable,
+    result: Checked,
+    unit: Unit,
+    rule: str,
+    sentence: str,
+    number: int | None,
+    payload: bytes,
+) -> Refusal:
+    return Refusal(
+        source=table.source,
+        kind=result.kind,
+        unit=unit,
+        path=result.file.path,
+        sha256=result.sha256,
+        rule=rule,
+        sentence=sentence,
+        number=number,
+        payload=payload,
+    )
+
+
+def accept(
+    connection: duckdb.DuckDBPyConnection,
+    lake: Path,
+    table: DmsTable,
+    result: Checked,
+    epoch: int | None,
+    *,
+    is_overwritten: bool,
+) -> ManifestRow | None:
+    """Put the accepted rows where silver reads them; None when no row is.
+
+    A clean change file is read where it lies. A LOAD file is copied, because DMS overwrites it in
+    place. Rows are written anew when some were refused, when a column must change its type, or when
+    a change file was overwritten (is_overwritten), since silver reads a path only once.
+    """
+    checks = result.checks
+    assert checks is not None
+    accepted = result.rows - result.broken
+    if accepted == 0 and result.rows > 0:
+        return None
+    if result.broken or checks.rewrite or is_overwritten:
+        path = f"retained/clean-{result.sha256}.parquet"
+        _write_clean(connection, lake, checks, result, lake / path)
+    elif result.kind is Kind.LOAD:
+        path = f"retained/{result.sha256}"
+        retain(lake, result.file.path, result.sha256, lake / path)
+    else:
+        path = result.file.path
+    return ManifestRow(
+        path=path,
+        landed_path=result.file.path,
+        source=table.source,
+        kind=result.kind,
+        rows=accepted,
+        bytes=(lake / path).stat().st_size,
+        sha256=result.sha256,
+        epoch=epoch,
+        epoch_at=result.transfer_from if result.kind is Kind.LOAD else None,
+    )
+
+
+def _write_clean(
+    connection: duckdb.DuckDBPyConnection,
+    lake: Path,
+    checks: Checks,
+    result: Checked,
+    target: Path,
+) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f".{target.name}.tmp")
+    connection.execute(
+        f"copy (select {', '.join(checks.projection)} from {_scan(lake, [result])} "
+        f"where not ({checks.broken}) order by file_row_number) "
+        f"to {literal(str(temporary))} (format parquet, compression zstd)"
+    )
+    temporary.replace(target)
+
+
+def retain(lake: Path, path: str, sha256: str, target: Path) -> None:
+    """Copy a file of bronze by content; a copy that is there already is the same bytes.
+
+    Raises SynapseError when the file was overwritten meanwhile.
+    """
+    if target.exists():
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f".{target.name}.tmp")
+    shutil.copyfile(lake / path, temporary)
+    if sha256_of(temporary) != sha256:
+        temporary.unlink()
+        raise SynapseError(
+            f"{lake / path} was overwritten while it was being read; nothing was accepted. "
+            "Run `synapse ingest` again."
+        )
+    temporary.replace(target)

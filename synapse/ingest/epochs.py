@@ -1,0 +1,129 @@
+"""Which epoch a LOAD file belongs to, and whether a reload is complete (CONTRACT 1.1).
+
+The first LOAD set is epoch 1 and a file under a new name joins the current epoch. A file that is
+overwritten in place, or that lands under a later declared prefix, starts a reload: the next epoch,
+taken as a whole once its newest transfer time lies the quiet period before as-of, and never half.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+
+@dataclass(frozen=True)
+class LoadFile:
+    """A LOAD version in bronze that is not accepted yet. prefix: position among the declared."""
+
+    path: str
+    sha256: str
+    prefix: int
+    transfer_from: datetime | None
+    transfer_to: datetime | None
+    is_readable: bool = True
+
+
+@dataclass(frozen=True)
+class CurrentEpoch:
+    """What has been accepted: number (0 for nothing yet), its instant, and its newest prefix.
+
+    paths: LOAD paths that the current epoch holds. earlier: paths of earlier epochs only.
+    """
+
+    number: int = 0
+    instant: datetime | None = None
+    prefix: int = 0
+    paths: frozenset[str] = frozenset()
+    earlier: frozenset[str] = frozenset()
+
+
+@dataclass
+class EpochPlan:
+    """accept: path -> epoch. held: path -> why it waits."""
+
+    accept: dict[str, int] = field(default_factory=dict)
+    held: dict[str, str] = field(default_factory=dict)
+
+
+def plan_epochs(
+    current: CurrentEpoch, files: list[LoadFile], *, as_of: datetime, quiet: timedelta
+) -> EpochPlan:
+    """Decide for every candidate whether it is accepted now, and into which epoch."""
+    plan = EpochPlan()
+    starters = [file for file in files if _starts_reload(current, file)]
+    if not starters:
+        for file in files:
+            if file.is_readable:
+                plan.accept[file.path] = max(current.number, 1)
+        return plan
+    undated = [file for file in starters if file.is_readable and file.transfer_from is None]
+    dated = [file.transfer_from for file in starters if file.transfer_from is not None]
+    begun = min(dated, default=None)
+    reload = []
+    for file in files:
+        if not file.is_readable:
+            continue
+        joins = begun is not None and (file.transfer_from or datetime.min) >= begun
+        if file in starters or joins:
+            reload.append(file)
+        else:
+            plan.accept[file.path] = max(current.number, 1)
+    why = _why_held(current, starters, undated, reload, begun, as_of, quiet)
+    for file in reload:
+        if why is None:
+            plan.accept[file.path] = current.number + 1
+        else:
+            plan.held[file.path] = why
+    return plan
+
+
+def _starts_reload(current: CurrentEpoch, file: LoadFile) -> bool:
+    if current.number == 0:
+        return False
+    if file.path in current.paths or file.prefix > current.prefix:
+        return True
+    if file.path not in current.earlier:
+        return False
+    # A file of an earlier epoch, overwritten while its reload is already current, arrives late and
+    # joins; written before that reload began, it says nothing about it.
+    late = (
+        file.transfer_from is not None
+        and current.instant is not None
+        and file.transfer_from >= current.instant
+    )
+    return not late
+
+
+def _why_held(
+    current: CurrentEpoch,
+    starters: list[LoadFile],
+    undated: list[LoadFile],
+    reload: list[LoadFile],
+    begun: datetime | None,
+    as_of: datetime,
+    quiet: timedelta,
+) -> str | None:
+    unreadable = [file.path for file in starters if not file.is_readable]
+    if unreadable:
+        return (
+            f"{', '.join(unreadable)} of the same reload was refused; half a reload is never taken"
+        )
+    if undated:
+        return (
+            f"{undated[0].path} was overwritten but carries no transfer time, so when the reload "
+            "happened is unknown; let DMS write its timestamp column on full load"
+        )
+    if begun is not None and current.instant is not None and begun <= current.instant:
+        return (
+            f"{starters[0].path} was overwritten by a load of {begun}, which is not newer than the "
+            f"current one of {current.instant}"
+        )
+    newest = max(
+        (file.transfer_to for file in reload if file.transfer_to is not None), default=None
+    )
+    if newest is not None and newest > as_of - quiet:
+        return (
+            f"its reload may still be running: its newest transfer time {newest} must lie "
+            f"{quiet} before as-of {as_of}"
+        )
+    return None

@@ -1,0 +1,175 @@
+"""Which conversions of a Parquet column to its declared type lose nothing, as DuckDB SQL.
+
+A conversion is one of three things: always exact, exact for the rows that pass a test, or
+impossible for the whole column.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from synapse.declarations import Column
+
+_DECIMAL = re.compile(r"DECIMAL\(([0-9]+),([0-9]+)\)")
+_SIGNED_BITS = {"TINYINT": 7, "SMALLINT": 15, "INTEGER": 31, "BIGINT": 63, "HUGEINT": 127}
+_UNSIGNED_BITS = {"UTINYINT": 8, "USMALLINT": 16, "UINTEGER": 32, "UBIGINT": 64, "UHUGEINT": 128}
+_INTEGER_BITS = _SIGNED_BITS | _UNSIGNED_BITS
+_EXACT_IN_DOUBLE = 2**53
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """How a physical column becomes the declared type.
+
+    value: SQL of the converted value. test: SQL that is true for a non-null value that converts
+    without loss, None when every value does. in_place: an engine that is told the declared type
+    reads the physical one as it stands; otherwise ingest writes the column anew.
+    """
+
+    value: str
+    test: str | None
+    in_place: bool
+
+
+def sql_type(column: Column) -> str:
+    """DuckDB's name of the declared type."""
+    return column.data_type.upper()
+
+
+def family(physical: str) -> str:
+    """Family of a DuckDB type: text, int, decimal, float, bool, timestamp, date or other."""
+    if physical in ("VARCHAR", "UUID", "JSON") or physical.startswith("ENUM("):
+        return "text"
+    if physical in _INTEGER_BITS:
+        return "int"
+    if _DECIMAL.fullmatch(physical):
+        return "decimal"
+    if physical in ("FLOAT", "DOUBLE"):
+        return "float"
+    if physical == "BOOLEAN":
+        return "bool"
+    if physical.startswith("TIMESTAMP"):
+        return "timestamp"
+    return "date" if physical == "DATE" else "other"
+
+
+def conversion(name: str, physical: str, column: Column) -> Conversion | None:
+    """How the column of a file (`name`, already quoted) becomes the declared one; None: never."""
+    kind = family(physical)
+    if kind == "other":
+        return None
+    target = sql_type(column)
+    if target == "VARCHAR":
+        return Conversion(f"cast({name} as varchar)", None, in_place=kind == "text")
+    if target in ("BIGINT", "INTEGER"):
+        return _to_integer(name, physical, kind, target)
+    if column.decimal:
+        return _to_decimal(name, physical, kind, column.decimal, target)
+    if target == "TIMESTAMP":
+        return _to_timestamp(name, physical, kind)
+    if target == "DATE":
+        return _to_date(name, kind)
+    if target == "BOOLEAN":
+        return _to_boolean(name, kind)
+    return _to_double(name, physical, kind)
+
+
+def _round_trip(name: str, physical: str, target: str) -> str:
+    there = f"try_cast({name} as {target})"
+    return f"coalesce(try_cast({there} as {physical}) = {name}, false)"
+
+
+def _to_integer(name: str, physical: str, kind: str, target: str) -> Conversion | None:
+    value = f"try_cast({name} as {target})"
+    if kind == "int":
+        room = _SIGNED_BITS[target]
+        test = None if _INTEGER_BITS[physical] <= room else f"{value} is not null"
+        return Conversion(value, test, in_place=True)
+    if kind == "text":
+        # DuckDB would round '1.5' to 2: only digits count.
+        digits = f"regexp_full_match(cast({name} as varchar), '[+-]?[0-9]+')"
+        return Conversion(value, f"{digits} and {value} is not null", in_place=False)
+    if kind == "decimal":
+        return Conversion(value, _round_trip(name, physical, target), in_place=False)
+    if kind == "float":
+        exact = f"{_round_trip(name, physical, target)} and abs({name}) <= {_EXACT_IN_DOUBLE}"
+        return Conversion(value, exact, in_place=False)
+    return Conversion(value, None, in_place=False) if kind == "bool" else None
+
+
+def _to_decimal(
+    name: str, physical: str, kind: str, size: tuple[int, int], target: str
+) -> Conversion | None:
+    precision, scale = size
+    value = f"try_cast({name} as {target})"
+    if kind == "decimal":
+        found = _DECIMAL.fullmatch(physical)
+        digits, decimals = (int(found[1]), int(found[2])) if found else (38, 0)
+        fits = scale >= decimals and precision - scale >= digits - decimals
+        test = None if fits else _round_trip(name, physical, target)
+        return Conversion(value, test, in_place=True)
+    if kind == "int":
+        return Conversion(value, f"{value} is not null", in_place=False)
+    if kind == "float":
+        return Conversion(value, _round_trip(name, physical, target), in_place=False)
+    if kind == "text":
+        # 18 decimals leave 20 digits before the point: enough to see what a cast would round off.
+        exact = f"coalesce({value} = try_cast({name} as decimal(38,18)), false)"
+        return Conversion(value, exact, in_place=False)
+    return None
+
+
+def _to_timestamp(name: str, physical: str, kind: str) -> Conversion | None:
+    if kind == "timestamp":
+        value = f"cast({name} as timestamp)"
+        if physical == "TIMESTAMP_NS":
+            return Conversion(value, f"epoch_ns({name}) % 1000 = 0", in_place=True)
+        return Conversion(value, None, in_place=True)
+    if kind == "date":
+        return Conversion(f"cast({name} as timestamp)", None, in_place=False)
+    if kind == "text":
+        # As a timestamp with zone, because a cast to one without ignores an offset.
+        value = f"cast(try_cast({name} as timestamptz) as timestamp)"
+        return Conversion(value, f"try_cast({name} as timestamptz) is not null", in_place=False)
+    return None
+
+
+def _to_date(name: str, kind: str) -> Conversion | None:
+    if kind == "date":
+        return Conversion(name, None, in_place=True)
+    if kind == "timestamp":
+        whole = f"cast({name} as timestamp) = date_trunc('day', cast({name} as timestamp))"
+        return Conversion(f"cast(cast({name} as timestamp) as date)", whole, in_place=False)
+    if kind == "text":
+        pattern = f"regexp_full_match(cast({name} as varchar), '[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}')"
+        value = f"try_cast({name} as date)"
+        return Conversion(value, f"{pattern} and {value} is not null", in_place=False)
+    return None
+
+
+def _to_boolean(name: str, kind: str) -> Conversion | None:
+    if kind == "bool":
+        return Conversion(name, None, in_place=True)
+    value = f"try_cast({name} as boolean)"
+    if kind in ("int", "decimal", "float"):
+        return Conversion(value, f"{name} in (0, 1)", in_place=False)
+    if kind == "text":
+        words = "('true', 'false', 't', 'f', '1', '0')"
+        return Conversion(value, f"lower(cast({name} as varchar)) in {words}", in_place=False)
+    return None
+
+
+def _to_double(name: str, physical: str, kind: str) -> Conversion | None:
+    value = f"try_cast({name} as double)"
+    if kind == "float":
+        return Conversion(value, None, in_place=True)
+    if kind == "int":
+        small = _INTEGER_BITS[physical] <= 32
+        test = None if small else f"abs({name}) <= {_EXACT_IN_DOUBLE}"
+        return Conversion(value, test, in_place=False)
+    if kind == "decimal":
+        return Conversion(value, _round_trip(name, physical, "double"), in_place=False)
+    if kind == "text":
+        return Conversion(value, f"{value} is not null", in_place=False)
+    return None

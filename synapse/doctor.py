@@ -47,5 +47,5 @@ def examine(settings: Settings, project_dir: Path) -> list[Finding]:
     ]  # fmt: skip
     if settings.warehouse.exists():
         findings.append(_attempt("warehouse", f"{settings.warehouse} opens",
-                                 lambda: connect_warehouse(settings.warehouse).close()))  # fmt: skip
+                                 connect_warehouse(settings.warehouse).close))  # fmt: skip
     return findings

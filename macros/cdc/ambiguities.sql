@@ -41,11 +41,11 @@
 {% macro cdc_ties(table, base, follower, scope) -%}
 select
     {{ sql_text(table.name) }} as table_name,
-    groups.row_key,
-    groups.order_value,
-    groups.epoch,
-    case when groups.change_count > 1 then groups.change_count end as tied_count,
-    groups.operation_count
+    tie_groups.row_key,
+    tie_groups.order_value,
+    tie_groups.epoch,
+    case when tie_groups.change_count > 1 then tie_groups.change_count end as tied_count,
+    tie_groups.operation_count
 from (
 
     with {{ cdc_ranked(table, base, 'base_dms__' ~ table.name, follower, scope) | indent(4) }}
@@ -70,7 +70,7 @@ from (
     having count(*) > 1
     {%- endif %}
 
-) as groups
+) as tie_groups
 {%- endmacro %}
 
 

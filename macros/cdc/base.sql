@@ -5,7 +5,10 @@
         materialized='incremental',
         incremental_strategy='append',
         on_schema_change='append_new_columns',
-        post_hook="{{ cdc_mark_files_seen('" ~ table_name ~ "', '" ~ source_name ~ "') }}",
+        post_hook=[
+            "{{ forget_files_seen(this.identifier, cdc_fed_models('" ~ table_name ~ "')) }}",
+            "{{ cdc_mark_files_seen('" ~ table_name ~ "', '" ~ source_name ~ "') }}",
+        ],
     ) -}}
     {%- set bronze = source(source_name, table_name) -%}
     {%- if not execute -%}{%- do return('select 1 as placeholder') -%}{%- endif -%}

@@ -26,14 +26,19 @@
 {%- endmacro %}
 
 
-{# Post-hook of a model that reads files: they are seen, in the transaction that wrote their rows. A
-   full refresh forgets what the models fed by it saw as well, so that they start over too. #}
-{% macro mark_files_seen(source, model_name, feeds=[]) -%}
-    {%- set seen = ops_relation('files_seen') -%}
-    {%- if should_full_refresh() %}
-    delete from {{ seen }} where model in ({{ sql_texts([model_name] + feeds) }});
-    {%- endif %}
-    insert into {{ seen }}
+{# Post-hook of a model that reads files: a full refresh forgets what it and the models fed by it have
+   seen, so that they start over too. #}
+{% macro forget_files_seen(model_name, feeds=[]) -%}
+    {%- if should_full_refresh() -%}
+    delete from {{ ops_relation('files_seen') }}
+    where model in ({{ sql_texts([model_name] + feeds) }})
+    {%- endif -%}
+{%- endmacro %}
+
+
+{# Post-hook of a model that reads files: they are seen, in the transaction that wrote their rows. #}
+{% macro mark_files_seen(source, model_name) -%}
+    insert into {{ ops_relation('files_seen') }}
     select distinct
         {{ sql_text(model_name) }} as model,
         files_accepted.file_id,
@@ -48,9 +53,7 @@
 {% macro cdc_mark_files_seen(table_name, source_name='dms_synapse') -%}
     {%- if execute -%}
         {%- do return(mark_files_seen(
-            cdc_table(table_name, source_name).source,
-            'base_dms__' ~ table_name,
-            cdc_fed_models(table_name)
+            cdc_table(table_name, source_name).source, 'base_dms__' ~ table_name
         )) -%}
     {%- endif -%}
 {%- endmacro %}

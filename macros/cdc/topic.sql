@@ -15,9 +15,9 @@
 
 
 {# Post-hook of a topic's base model. #}
-{% macro topic_mark_files_seen(table_name, model_name, feeds) -%}
+{% macro topic_mark_files_seen(table_name, model_name) -%}
     {%- if execute -%}
-        {%- do return(mark_files_seen(topic_source(table_name), model_name, feeds)) -%}
+        {%- do return(mark_files_seen(topic_source(table_name), model_name)) -%}
     {%- endif -%}
 {%- endmacro %}
 
@@ -30,8 +30,10 @@
         materialized='incremental',
         incremental_strategy='append',
         on_schema_change='append_new_columns',
-        post_hook="{{ topic_mark_files_seen('" ~ table_name ~ "', this.identifier, " ~ feeds
-            ~ ") }}",
+        post_hook=[
+            "{{ forget_files_seen(this.identifier, " ~ feeds ~ ") }}",
+            "{{ topic_mark_files_seen('" ~ table_name ~ "', this.identifier) }}",
+        ],
     ) -}}
     {%- set parts = source('kconnect', table_name) -%}
     {%- if not execute -%}{%- do return('select 1 as placeholder') -%}{%- endif -%}

@@ -47,6 +47,11 @@
         'file_id': 'varchar',
         'seen_at': 'timestamp',
     })) -%}
+    {%- do run_query(create_ops_table(ops_relation('snapshots_taken'), {
+        'snapshot': 'varchar',
+        'run_id': 'varchar',
+        'taken_at': 'timestamp',
+    })) -%}
 {%- endmacro %}
 
 

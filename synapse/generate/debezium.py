@@ -8,17 +8,20 @@ import numpy as np
 import orjson
 import pyarrow as pa
 
-from synapse.generate.calendar import HOUR_US, Calendar
+from synapse.generate.bad_records import bad_envelopes
+from synapse.generate.calendar import DAY_US, HOUR_US, Calendar
 from synapse.generate.dms import LOAD_HOUR, history_schema
 from synapse.generate.frames import Ints, moments, numpy_of
-from synapse.generate.kafka import topic_path
+from synapse.generate.hazards import Fate, Fates
+from synapse.generate.kafka import Segment
 from synapse.generate.landing import LandedFile
 from synapse.generate.sourcelog import SourceLog
 from synapse.generate.tables import SCHEMAS, key_of
 
 TABLE = "payments"
 TOPIC = f"cdc.synapse.{TABLE}"
-_FLUSH_HOURS = 8
+_SLOTS = 2  # files a day
+_SLOT_US = DAY_US // _SLOTS
 _OPS = {"I": "c", "U": "u", "D": "d"}
 _KEY = key_of(TABLE)
 # Some of the messages carry their schema with them: a converter was left on for a while.
@@ -28,10 +31,11 @@ _ENVELOPE = {"type": "struct", "optional": False, "name": "synapse.synapse.payme
 Row = dict[str, Any]
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Record:
     at_us: int
     line: bytes
+    payload: Row | None  # None for a tombstone
 
 
 @dataclass
@@ -39,6 +43,7 @@ class PaymentTopic:
     """The Debezium connector of payments."""
 
     calendar: Calendar
+    fates: Fates
     history: list[pa.Table] = field(default_factory=list)
     log: SourceLog = field(default_factory=lambda: SourceLog(TABLE))
     _images: dict[int, Row] = field(default_factory=dict)
@@ -56,7 +61,8 @@ class PaymentTopic:
             kind = "first" if number == 0 else "last" if number == len(images) - 1 else "true"
             self._images[image[_KEY]] = image
             source = self._source(moment // 1_000, kind, 0)
-            records.append(_Record(moment, _line(None, image, "r", source, wrapped=False)))
+            payload = _payload(None, image, "r", source)
+            records.append(_Record(moment, _line(payload, wrapped=False), payload))
         count = len(rows)
         self._remember(
             rows,
@@ -65,7 +71,8 @@ class PaymentTopic:
             arrival=np.full(count, day, dtype=np.int64),
             committed=np.full(count, moment, dtype=np.int64),
         )
-        return self._land(day, records)
+        # The snapshot is complete on its day; what may be late are changes.
+        return self._land(day, records, [Fate()] * _SLOTS)
 
     def changes(self, day: int, changes: pa.Table) -> list[LandedFile]:
         """The files of a day's changes (in commit order, from the snapshot on)."""
@@ -73,10 +80,12 @@ class PaymentTopic:
             self._file, self._position = self._file + 1, 157
         records: list[_Record] = []
         ops = changes["op"].to_pylist()
-        committed = numpy_of(changes["committed_us"]).tolist()
+        committed_us = numpy_of(changes["committed_us"])
+        fates = self.fates.of(day, _SLOTS)
+        delays = np.array([fate.delay for fate in fates], dtype=np.int64)
         seq: list[str] = []
         before_ms, row = -1, 0
-        for op, image, at_us in zip(ops, _images(changes), committed, strict=True):
+        for op, image, at_us in zip(ops, _images(changes), committed_us.tolist(), strict=True):
             at_ms = at_us // 1_000
             # What commits in the same millisecond is one transaction's row event here.
             row = row + 1 if at_ms == before_ms else 0
@@ -87,20 +96,21 @@ class PaymentTopic:
             wrapped = image[_KEY] % _WRAPPED_EVERY == 0
             before = self._images.get(image[_KEY])
             after = None if op == "D" else image
-            records.append(_Record(at_us, _line(before, after, _OPS[op], source, wrapped=wrapped)))
+            payload = _payload(before, after, _OPS[op], source)
+            records.append(_Record(at_us, _line(payload, wrapped=wrapped), payload))
             if op == "D":
                 self._images.pop(image[_KEY], None)
-                records.append(_Record(at_us, b"null\n"))
+                records.append(_Record(at_us, b"null\n", None))
             else:
                 self._images[image[_KEY]] = image
         self._remember(
             changes,
             op=changes["op"].combine_chunks(),
             seq=pa.array(seq, pa.string()),
-            arrival=np.full(len(changes), day, dtype=np.int64),
-            committed=numpy_of(changes["committed_us"]),
+            arrival=day + delays[_slots(committed_us, self.calendar.start_us(day))],
+            committed=committed_us,
         )
-        return self._land(day, records)
+        return self._land(day, records, fates)
 
     def _source(self, at_ms: int, snapshot: str, row: int) -> Row:
         return {
@@ -117,18 +127,29 @@ class PaymentTopic:
             "row": row,
         }
 
-    def _land(self, day: int, records: list[_Record]) -> list[LandedFile]:
+    def _land(self, day: int, records: list[_Record], fates: list[Fate]) -> list[LandedFile]:
         start = self.calendar.start_us(day)
-        slots: dict[int, list[bytes]] = {}
+        slots: dict[int, list[_Record]] = {}
         for record in records:
-            slot = (record.at_us - start) // (_FLUSH_HOURS * HOUR_US)
-            slots.setdefault(slot, []).append(record.line)
-        files = []
-        for slot, lines in slots.items():
-            flushed = start + (slot + 1) * _FLUSH_HOURS * HOUR_US
-            path = topic_path(TOPIC, flushed, 0, self._offset)
-            files.append(LandedFile(path, day, len(lines), 0, partial(b"".join, lines)))
-            self._offset += len(lines)
+            slots.setdefault((record.at_us - start) // _SLOT_US, []).append(record)
+        files: list[LandedFile] = []
+        for slot, batch in slots.items():
+            fate = fates[slot]
+            good = [record.payload for record in batch if record.payload is not None]
+            bad = bad_envelopes(day, slot, good[0]) if fate.bad else []
+            lines = [record.line for record in batch]
+            segment = Segment(
+                topic=TOPIC,
+                day=day,
+                flushed_us=start + (slot + 1) * _SLOT_US,
+                partition=0,
+                offset=self._offset,
+                records=len(batch),
+                lines=partial(_joined, lines),
+                bad=bad,
+            )
+            files += segment.files(fate)
+            self._offset += len(batch) + len(bad)
         return files
 
     def _remember(
@@ -161,8 +182,16 @@ def _images(rows: pa.Table) -> list[Row]:
     ]
 
 
-def _line(before: Row | None, after: Row | None, op: str, source: Row, *, wrapped: bool) -> bytes:
-    payload = {
+def _slots(committed_us: Ints, start_us: int) -> Ints:
+    return np.asarray((committed_us - start_us) // _SLOT_US, dtype=np.int64)
+
+
+def _joined(lines: list[bytes], first: int, last: int) -> bytes:
+    return b"".join(lines[first:last])
+
+
+def _payload(before: Row | None, after: Row | None, op: str, source: Row) -> Row:
+    return {
         "before": before,
         "after": after,
         "source": source,
@@ -170,5 +199,8 @@ def _line(before: Row | None, after: Row | None, op: str, source: Row, *, wrappe
         "ts_ms": source["ts_ms"] + 137,
         "transaction": None,
     }
+
+
+def _line(payload: Row, *, wrapped: bool) -> bytes:
     record = {"schema": _ENVELOPE, "payload": payload} if wrapped else payload
     return orjson.dumps(record) + b"\n"

@@ -38,12 +38,12 @@ class Task:
 
 
 TASKS: Mapping[str, Task] = {
-    "users": Task(cuts=(12, 21, 24), load_files=2),
-    "plans": Task(cuts=(12, 21, 24), load_files=1, load_has_time=False),
-    "subscriptions": Task(cuts=(12, 21, 24), load_files=1, load_has_op=True, before_image=True),
-    "conversations": Task(cuts=(9, 15, 21, 24), load_files=2, legacy_milliseconds=True),
+    "users": Task(cuts=(15, 21, 24), load_files=2),
+    "plans": Task(cuts=(21, 24), load_files=1, load_has_time=False),
+    "subscriptions": Task(cuts=(21, 24), load_files=1, load_has_op=True, before_image=True),
+    "conversations": Task(cuts=(15, 21, 24), load_files=2, legacy_milliseconds=True),
     "messages": Task(
-        cuts=(9, 15, 18, 21, 24), load_files=11, load_has_op=True, before_image=True
+        cuts=(9, 15, 21, 24), load_files=11, load_has_op=True, before_image=True
     ),
 }
 """21:00 local is midnight UTC: no file spans two UTC dates, so its folder's date is its rows'."""

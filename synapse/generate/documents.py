@@ -106,24 +106,25 @@ class Documents:
         rng: np.random.Generator,
     ) -> None:
         """Write the talks that `stored` selects into documents; the last talks are `continued`."""
-        starts = np.searchsorted(lines.talk, np.arange(len(talks) + 1))
+        which = np.flatnonzero(stored)
+        starts = np.searchsorted(lines.talk, np.arange(len(talks) + 1)).tolist()
         opened = len(talks) - len(continued)
-        # Text of all moments at once: one by one they would cost more than all the rest.
+        # Everything that can be drawn or written for all documents at once is: one by one, it
+        # would cost more than the rest of the day.
         sent_at: list[str] = join(moments(lines.sent_us, "T", 3), "Z").to_pylist()
-        started_at: list[str] = join(moments(talks.start_us, "T", 3), "Z").to_pylist()
-        for talk in np.flatnonzero(stored).tolist():
-            span = slice(int(starts[talk]), int(starts[talk + 1]))
-            document = (
-                self._open(talks, talk, started_at[talk], rng)
-                if talk < opened
-                else continued[talk - opened]
-            )
+        returns = np.where(rng.random(len(which)) < _REOPENED, rng.integers(1, 5, len(which)), 0)
+        lags = (rng.integers(1_000, 20_000, (len(which), 3)) * 1_000).tolist()
+        fresh = self._open(talks, which[which < opened], rng)
+        documents = fresh + continued
+        for document, talk, due, lag in zip(
+            documents, which.tolist(), returns.tolist(), lags, strict=True
+        ):
+            span = slice(starts[talk], starts[talk + 1])
             before = len(document.lines)
             document.lines.extend(_lines(lines, span, sent_at[span], document.model))
-            self._deliver(document, before, rng)
-            if rng.random() < _REOPENED:
-                due = day + int(rng.integers(1, 5))
-                self._returning.setdefault(due, []).append(document)
+            self._deliver(document, before, lag)
+            if due:
+                self._returning.setdefault(day + due, []).append(document)
 
     def drain(self, until_us: int) -> list[Delivery]:
         """Deliveries before `until_us`, in order."""
@@ -131,33 +132,46 @@ class Documents:
         self._waiting = [delivery for delivery in self._waiting if delivery.at_us >= until_us]
         return sorted(ready, key=lambda delivery: (delivery.at_us, delivery.document.id))
 
-    def _open(
-        self, talks: Talks, talk: int, created_at: str, rng: np.random.Generator
-    ) -> Document:
-        self._made += 1
-        person = int(talks.person[talk])
-        created = int(talks.start_us[talk])
-        suffix = int(scramble(np.array([self._made], dtype=np.int64), 13)[0])
-        return Document(
-            id=f"{created // SECOND_US:08x}{suffix:016x}",
-            person=person,
-            user_id=int(self._people.user_id(np.array([person]))[0]),
-            created_us=created // 1_000 * 1_000,
-            created_at=created_at,
-            platform=int(talks.platform[talk]),
-            language=catalogue.LANGUAGES[int(self._people.language[person])],
-            tags=[catalogue.TAGS[one] for one in rng.permutation(7)[: rng.integers(0, 3)].tolist()],
-            model=int(talks.model[talk]),
-        )
+    def _open(self, talks: Talks, which: Ints, rng: np.random.Generator) -> list[Document]:
+        count = len(which)
+        person, created = talks.person[which], talks.start_us[which] // 1_000 * 1_000
+        serial = self._made + np.arange(count, dtype=np.int64)
+        self._made += count
+        order = rng.permuted(np.tile(np.arange(len(catalogue.TAGS)), (count, 1)), axis=1).tolist()
+        return [
+            Document(
+                id=f"{start // SECOND_US:08x}{suffix:016x}",
+                person=row,
+                user_id=user_id,
+                created_us=start,
+                created_at=stamp,
+                platform=platform,
+                language=catalogue.LANGUAGES[language],
+                tags=[catalogue.TAGS[tag] for tag in tags[:used]],
+                model=model,
+            )
+            for row, user_id, start, stamp, suffix, platform, language, tags, used, model in zip(
+                person.tolist(),
+                self._people.user_id(person).tolist(),
+                created.tolist(),
+                join(moments(created, "T", 3), "Z").to_pylist(),
+                scramble(serial, 13).tolist(),
+                talks.platform[which].tolist(),
+                self._people.language[person].tolist(),
+                order,
+                rng.integers(0, 3, count).tolist(),
+                talks.model[which].tolist(),
+                strict=True,
+            )
+        ]
 
-    def _deliver(self, document: Document, before: int, rng: np.random.Generator) -> None:
+    def _deliver(self, document: Document, before: int, lags: list[int]) -> None:
         """After the first answer, half-way, and when it is complete; each later than the last."""
         total = len(document.lines)
         counts = sorted({min(before + 2, total), (before + total + 1) // 2, total} - {before})
         earlier = 0
-        for count in counts:
-            at = document.lines[count - 1].sent_us + int(rng.integers(1_000, 20_000)) * 1_000
-            earlier = max(at, earlier + 1_000)
+        for count, lag in zip(counts, lags, strict=False):
+            earlier = max(document.lines[count - 1].sent_us + lag, earlier + 1_000)
             self._waiting.append(Delivery(earlier, document, count))
 
 

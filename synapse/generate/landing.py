@@ -7,13 +7,21 @@ from pathlib import Path
 
 
 @dataclass(frozen=True)
+class BadRecord:
+    """A record that must be refused: the rule that it breaks, and its bytes (with newline)."""
+
+    rule: str
+    raw: bytes
+
+
+@dataclass(frozen=True)
 class LandedFile:
     """A file of bronze and the day on which it arrives (0 = the first landed day)."""
 
     path: str  # relative to the lake, '/' separated
     arrival_day: int
     records: int  # rows or records in the file, bad ones included
-    bad_records: int
+    bad: tuple[str, ...]  # the rule that each of the bad ones breaks
     render: Callable[[], bytes]
 
 
@@ -25,7 +33,7 @@ class Arrival:
     arrival_day: int
     version: int  # counts from 1; higher only for files overwritten in place
     records: int
-    bad_records: int
+    bad: tuple[str, ...]
     copy: str  # where this version's bytes are: `path`, or a copy below truth/overwritten
 
 
@@ -51,9 +59,7 @@ class Yard:
         for one in sorted(self._sent.pop(day, []), key=lambda landed: landed.path):
             before = self._latest.get(one.path)
             version = 1 if before is None else before.version + 1
-            arrival = Arrival(
-                one.path, day, version, one.records, one.bad_records, copy=one.path
-            )
+            arrival = Arrival(one.path, day, version, one.records, one.bad, copy=one.path)
             if before is not None:
                 before.copy = f"truth/overwritten/{before.version}/{one.path}"
                 if write:

@@ -25,6 +25,8 @@ class Stream(IntEnum):
     KAFKA = 11
     HAZARDS = 12
     MESSAGE_CHANGES = 13
+    KAFKA_DOCUMENTS = 14
+    MISHAPS = 15
 
 
 class Streams:

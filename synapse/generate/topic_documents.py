@@ -3,17 +3,22 @@
 from dataclasses import dataclass, field
 from functools import partial
 
+import numpy as np
 import pyarrow as pa
 
 from synapse.generate import catalogue
-from synapse.generate.calendar import HOUR_US, Calendar
+from synapse.generate.bad_records import bad_documents
+from synapse.generate.calendar import DAY_US, Calendar
 from synapse.generate.documents import Delivery
 from synapse.generate.frames import decimals
-from synapse.generate.kafka import topic_path
+from synapse.generate.hazards import Fates, Rates
+from synapse.generate.kafka import Segment
 from synapse.generate.landing import LandedFile
+from synapse.generate.streams import Stream, Streams
 
 TOPIC = "conversations"
-_FLUSH_HOURS = 6
+_SLOTS = 3  # files a day
+_SLOT_US = DAY_US // _SLOTS
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,9 @@ class DocumentTopic:
     """Writes document deliveries (one partition) and remembers them in order of offset."""
 
     calendar: Calendar
+    streams: Streams
+    rates: Rates
+    fates: Fates
     deliveries: list[Landed] = field(default_factory=list)
     _offset: int = 0
 
@@ -36,17 +44,35 @@ class DocumentTopic:
         """The files of a day's deliveries (in order of time)."""
         start = self.calendar.start_us(day)
         slots: dict[int, list[Delivery]] = {}
-        for delivery in deliveries:
-            slot = (delivery.at_us - start) // (_FLUSH_HOURS * HOUR_US)
-            slots.setdefault(slot, []).append(delivery)
-        files = []
+        for delivery in self._with_repeats(day, deliveries):
+            slots.setdefault((delivery.at_us - start) // _SLOT_US, []).append(delivery)
+        fates = self.fates.of(day, _SLOTS)
+        files: list[LandedFile] = []
         for slot, batch in slots.items():
-            flushed = start + (slot + 1) * _FLUSH_HOURS * HOUR_US
-            path = topic_path(TOPIC, flushed, 0, self._offset)
-            files.append(LandedFile(path, day, len(batch), 0, partial(_render, batch)))
-            self.deliveries.extend(Landed(delivery, day) for delivery in batch)
-            self._offset += len(batch)
+            fate = fates[slot]
+            bad = bad_documents(day, slot) if fate.bad else []
+            segment = Segment(
+                topic=TOPIC,
+                day=day,
+                flushed_us=start + (slot + 1) * _SLOT_US,
+                partition=0,
+                offset=self._offset,
+                records=len(batch),
+                lines=partial(_render, batch),
+                bad=bad,
+            )
+            files += segment.files(fate)
+            self.deliveries += [Landed(delivery, day + fate.delay) for delivery in batch]
+            self._offset += len(batch) + len(bad)
         return files
+
+    def _with_repeats(self, day: int, deliveries: list[Delivery]) -> list[Delivery]:
+        """A producer that heard no answer sends the same state again, at the next offset."""
+        again = self.streams.at(Stream.KAFKA_DOCUMENTS, day).random(len(deliveries))
+        out: list[Delivery] = []
+        for delivery, draw in zip(deliveries, again.tolist(), strict=True):
+            out += [delivery] * (2 if draw < self.rates.redelivered else 1)
+        return out
 
     def latest(self, days: int) -> list[Delivery]:
         """The last delivery of each document among those that arrived before day `days`, by id."""
@@ -58,8 +84,8 @@ class DocumentTopic:
         return [newest[one] for one in sorted(newest)]
 
 
-def _render(batch: list[Delivery]) -> bytes:
-    return b"".join(one.document.render(one.count) + b"\n" for one in batch)
+def _render(batch: list[Delivery], first: int, last: int) -> bytes:
+    return b"".join(one.document.render(one.count) + b"\n" for one in batch[first:last])
 
 
 def truth(latest: list[Delivery]) -> pa.Table:
@@ -93,7 +119,5 @@ def truth(latest: list[Delivery]) -> pa.Table:
 
 
 def _decimals(values: list[int | None]) -> pa.Array:
-    import numpy as np
-
     filled = np.array([0 if value is None else value for value in values], dtype=np.int64)
     return decimals(filled, np.array([value is None for value in values], dtype=np.bool_))

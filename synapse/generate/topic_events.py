@@ -1,21 +1,26 @@
 """The topic app-events: the day's events as records, and their truth."""
 
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from synapse.generate import catalogue
-from synapse.generate.calendar import HOUR_US, Calendar
+from synapse.generate.bad_records import bad_events
+from synapse.generate.calendar import DAY_US, HOUR_US, Calendar
 from synapse.generate.events import EVENT_NAMES, NOBODY, anonymous_text, code, user_id_of
 from synapse.generate.frames import Ints, join, moments, numpy_of, pool, scramble, take, text, uuids
-from synapse.generate.kafka import topic_path
+from synapse.generate.hazards import Fate, Fates, Rates
+from synapse.generate.kafka import Segment
 from synapse.generate.landing import LandedFile
 from synapse.generate.streams import Stream, Streams
 
 TOPIC = "app-events"
 _PARTITIONS = 2
-_FLUSH_HOURS = 3
+_SLOTS = 4  # files a day and partition
+_SLOT_US = DAY_US // _SLOTS
 _NAMES = pool(EVENT_NAMES)
 _PLATFORMS = pool(catalogue.PLATFORMS)
 _VERSIONS = pool(catalogue.VERSIONS)
@@ -29,50 +34,104 @@ class EventTopic:
 
     calendar: Calendar
     streams: Streams
+    rates: Rates
+    fates: Fates
     deliveries: list[pa.Table] = field(default_factory=list)
     _offsets: list[int] = field(default_factory=lambda: [0] * _PARTITIONS)
     _ordinal: int = 0
+    _again: list[pa.Table] = field(default_factory=list)  # to be delivered again tomorrow
 
     def day(self, day: int, events: pa.Table) -> list[LandedFile]:
         """The files of a day's events (in order of time)."""
         rng = self.streams.at(Stream.EVENT_IDS, day)
         count = len(events)
         ids = rng.integers(0, 2**64, (2, count), dtype=np.uint64)
-        records = events.append_column("id_high", pa.array(ids[0]))
-        records = records.append_column("id_low", pa.array(ids[1]))
         ordinal = self._ordinal + np.arange(count, dtype=np.int64)
-        records = records.append_column("ordinal", pa.array(ordinal))
         self._ordinal += count
-        return self._land(day, records)
-
-    def _land(self, day: int, records: pa.Table) -> list[LandedFile]:
-        at = numpy_of(records["at_us"])
-        start = self.calendar.start_us(day)
-        slot = (at - start) // (_FLUSH_HOURS * HOUR_US)
-        partition = _partition(records)
-        order = np.lexsort((at, slot, partition))
-        records, slot, partition = records.take(order), slot[order], partition[order]
-        records = records.combine_chunks()
-        offset = np.empty(len(records), dtype=np.int64)
-        for number in range(_PARTITIONS):
-            rows = np.flatnonzero(partition == number)
-            offset[rows] = self._offsets[number] + np.arange(len(rows))
-            self._offsets[number] += len(rows)
-        arrival = np.full(len(records), day, dtype=np.int64)
-        lines = _Lines(records)
-        files = []
-        group = partition * 24 + slot
-        edges = np.flatnonzero(np.diff(group, prepend=-1, append=-1))
-        for first, last in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
-            flushed = start + (int(slot[first]) + 1) * _FLUSH_HOURS * HOUR_US
-            path = topic_path(TOPIC, flushed, int(partition[first]), int(offset[first]))
-            files.append(
-                LandedFile(path, day, last - first, 0, lambda f=first, n=last: lines.bytes(f, n))
-            )
-        for name, values in (("partition", partition), ("offset", offset), ("arrival_day", arrival)):
+        records = events
+        for name, values in (
+            ("id_high", ids[0]), ("id_low", ids[1]), ("ordinal", ordinal),
+            ("written_us", numpy_of(events["at_us"])),
+        ):  # fmt: skip
             records = records.append_column(name, pa.array(values))
-        self.deliveries.append(records)
+        fates = self.fates.of(day, _PARTITIONS * _SLOTS)
+        again = self._redelivered(day, records, fates)
+        if len(again):
+            records = pa.concat_tables([records, again]).combine_chunks()
+        return self._land(day, records, fates)
+
+    def _redelivered(self, day: int, records: pa.Table, fates: list[Fate]) -> pa.Table:
+        """Records whose producer did not hear the answer: sent again hours later, at a new offset.
+
+        Where a file is late, its first record is sent again on the same day, so that the delivery
+        which counts (the least offset) is not the one that is seen first.
+        """
+        kept, self._again = self._again, []
+        if not self.rates.redelivered:
+            return records.slice(0, 0)
+        rng = self.streams.at(Stream.KAFKA, day)
+        start = self.calendar.start_us(day)
+        group = _group(records, start)
+        chosen = rng.random(len(records)) < self.rates.redelivered
+        late = [number for number, fate in enumerate(fates) if fate.delay]
+        _, first = np.unique(group, return_index=True)
+        chosen[first[np.isin(group[first], late)]] = True
+        rows = np.flatnonzero(chosen)
+        # One slot later at least: never in the file of the first delivery.
+        wait = _SLOT_US + rng.integers(0, _SLOT_US, len(rows))
+        written = numpy_of(records["at_us"])[rows] + wait
+        version = numpy_of(records["version"])[rows]
+        differs = rng.random(len(rows)) < self.rates.conflicting
+        version = np.where(differs, (version + 1) % len(catalogue.VERSIONS), version)
+        again = records.take(rows)
+        for name, values in (("written_us", written), ("version", version)):
+            again = again.set_column(again.schema.get_field_index(name), name, pa.array(values))
+        tomorrow = written >= start + DAY_US
+        self._again = [again.filter(pa.array(tomorrow))]
+        return pa.concat_tables([*kept, again.filter(pa.array(~tomorrow))])
+
+    def _land(self, day: int, records: pa.Table, fates: list[Fate]) -> list[LandedFile]:
+        start = self.calendar.start_us(day)
+        group = _group(records, start)
+        order = np.lexsort((numpy_of(records["written_us"]), group))
+        sorted_group = group[order]
+        offset = np.empty(len(records), dtype=np.int64)
+        arrival = np.empty(len(records), dtype=np.int64)
+        lines = _Lines(records, order)
+        files: list[LandedFile] = []
+        edges = np.flatnonzero(np.diff(sorted_group, prepend=-1, append=-1))
+        for first, last in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
+            number = int(sorted_group[first])
+            partition, slot = divmod(number, _SLOTS)
+            fate, begins = fates[number], self._offsets[partition]
+            bad = bad_events(day, number) if fate.bad else []
+            segment = Segment(
+                topic=TOPIC,
+                day=day,
+                flushed_us=start + (slot + 1) * _SLOT_US,
+                partition=partition,
+                offset=begins,
+                records=last - first,
+                lines=partial(lines.bytes, first),
+                bad=bad,
+            )
+            files += segment.files(fate)
+            offset[first:last] = begins + np.arange(last - first)
+            seen = fate.delay if fate.copy_delay is None else min(fate.delay, fate.copy_delay)
+            arrival[first:last] = day + fate.delay
+            arrival[first + (last - first) // 2 : last] = day + seen
+            self._offsets[partition] += last - first + len(bad)
+        back = np.argsort(order)  # to the order of the records: by ordinal, the repeated ones last
+        for name, values in (("partition", group // _SLOTS), ("offset", offset[back])):
+            records = records.append_column(name, pa.array(values))
+        self.deliveries.append(records.append_column("arrival_day", pa.array(arrival[back])))
         return files
+
+
+def _group(records: pa.Table, start_us: int) -> Ints:
+    """Number of the day's file that a record goes into: partition, then time."""
+    slot = (numpy_of(records["written_us"]) - start_us) // _SLOT_US
+    return _partition(records) * _SLOTS + np.asarray(slot, dtype=np.int64)
 
 
 def _partition(records: pa.Table) -> Ints:
@@ -85,18 +144,19 @@ def _partition(records: pa.Table) -> Ints:
 class _Lines:
     """The JSON lines of a day's records, made when the first file is written."""
 
-    def __init__(self, records: pa.Table) -> None:
+    def __init__(self, records: pa.Table, order: Ints) -> None:
         self._records = records
+        self._order = order
         self._rendered: tuple[bytes, Ints] | None = None
 
-    def bytes(self, first: int, last: int) -> bytes:
-        """Records first (included) to last (not included)."""
+    def bytes(self, base: int, first: int, last: int) -> bytes:
+        """Records first (included) to last (not included), counted from `base`."""
         if self._rendered is None:
-            lines = render(self._records)
+            lines = render(self._records).take(pa.array(self._order))
             offsets = np.frombuffer(lines.buffers()[1], dtype=np.int32)[: len(lines) + 1]
             self._rendered = lines.buffers()[2].to_pybytes(), offsets.astype(np.int64)
         data, ends = self._rendered
-        return data[ends[first] : ends[last]]
+        return data[ends[base + first] : ends[base + last]]
 
 
 def render(records: pa.Table) -> pa.Array:
@@ -129,8 +189,6 @@ def render(records: pa.Table) -> pa.Array:
 
 
 def _where(condition: np.ndarray, value: str, otherwise: pa.Array) -> pa.Array:
-    import pyarrow.compute as pc
-
     return pc.if_else(pa.array(condition), pa.scalar(value), otherwise)
 
 
@@ -143,7 +201,10 @@ def distinct(deliveries: list[pa.Table], days: int) -> pa.Table:
         (numpy_of(everything["offset"]), numpy_of(everything["partition"]), ordinal)
     )
     first = np.diff(ordinal[order], prepend=-1) != 0
-    return everything.take(order[first]).combine_chunks()
+    kept = order[first]
+    if len(kept) < len(ordinal) or (np.diff(kept) < 0).any():
+        everything = everything.take(kept)
+    return everything.combine_chunks()
 
 
 def truth(events: pa.Table) -> pa.Table:

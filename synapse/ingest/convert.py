@@ -1,4 +1,4 @@
-"""JSON values to exactly typed Arrow columns: fast for the many that are right, exact for the rest."""
+"""JSON values to exactly typed Arrow columns: fast for what is right, exact for the rest."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _NANOSECONDS_FROM = 10**17
 _BIGGEST_EXACT_FLOAT = 2**53
 
 
-class Unconvertible(ValueError):
+class UnconvertibleError(ValueError):
     """A value that does not fit its declared type without loss."""
 
 
@@ -65,7 +65,7 @@ def convert(values: list[Any], column: Column) -> tuple[pa.Array, dict[int, str]
     for position, value in enumerate(values):
         try:
             exact.append(None if value is None else convert_one(value))
-        except Unconvertible as error:
+        except UnconvertibleError as error:
             exact.append(None)
             wrong[position] = f"{column.name} is {_shown(value)}, which {error}"
     return pa.array(exact, type=kind), wrong
@@ -111,9 +111,9 @@ def _integer(value: Any, bits: int) -> int:
     elif isinstance(value, float) and value.is_integer() and abs(value) <= _BIGGEST_EXACT_FLOAT:
         number = int(value)
     else:
-        raise Unconvertible("is no whole number")
+        raise UnconvertibleError("is no whole number")
     if not -(2**bits) <= number < 2**bits:
-        raise Unconvertible(f"does not fit {bits + 1} bits")
+        raise UnconvertibleError(f"does not fit {bits + 1} bits")
     return number
 
 
@@ -126,7 +126,7 @@ def _text(value: Any) -> str:
 def _timestamp(value: Any) -> datetime:
     """RFC 3339 with an offset, ISO 8601 without one (UTC), or a whole number since 1970."""
     if isinstance(value, bool) or not isinstance(value, int | str):
-        raise Unconvertible("is no moment")
+        raise UnconvertibleError("is no moment")
     if isinstance(value, int):
         scale = (
             1000 if abs(value) < _MICROSECONDS_FROM else 1 if abs(value) < _NANOSECONDS_FROM else 0
@@ -135,12 +135,12 @@ def _timestamp(value: Any) -> datetime:
         try:
             return _EPOCH + timedelta(microseconds=microseconds)
         except OverflowError as error:
-            raise Unconvertible("is no moment of the years 1 to 9999") from error
+            raise UnconvertibleError("is no moment of the years 1 to 9999") from error
     try:
         moment = datetime.fromisoformat(value.strip().upper())
         return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
     except (ValueError, OverflowError) as error:
-        raise Unconvertible("is no moment in ISO 8601") from error
+        raise UnconvertibleError("is no moment in ISO 8601") from error
 
 
 def _date(value: Any) -> date:
@@ -150,10 +150,10 @@ def _date(value: Any) -> date:
             return _EPOCH_DATE + timedelta(days=value)
         value = _timestamp(value).isoformat()
     if not isinstance(value, str):
-        raise Unconvertible("is no date")
+        raise UnconvertibleError("is no date")
     moment = _timestamp(value)
     if moment.time() != datetime.min.time():
-        raise Unconvertible("has a time of day, which a date would lose")
+        raise UnconvertibleError("has a time of day, which a date would lose")
     return moment.date()
 
 
@@ -164,31 +164,31 @@ def _boolean(value: Any) -> bool:
         return bool(value)
     if isinstance(value, str) and value.lower() in ("true", "t", "1", "false", "f", "0"):
         return value.lower() in ("true", "t", "1")
-    raise Unconvertible("is neither true nor false")
+    raise UnconvertibleError("is neither true nor false")
 
 
 def _decimal(value: Any, precision: int, scale: int) -> Decimal:
     text = value if isinstance(value, str) else repr(value)
     if isinstance(value, bool) or not _NUMBER.fullmatch(text):
-        raise Unconvertible("is no decimal number")
+        raise UnconvertibleError("is no decimal number")
     try:
         number = Decimal(text)
     except InvalidOperation as error:
-        raise Unconvertible("is no decimal number") from error
+        raise UnconvertibleError("is no decimal number") from error
     digits = number.normalize().as_tuple()
     exponent = int(digits.exponent)
     if -exponent > scale or len(digits.digits) + exponent > precision - scale:
-        raise Unconvertible(f"does not fit decimal({precision},{scale}) without loss")
+        raise UnconvertibleError(f"does not fit decimal({precision},{scale}) without loss")
     return number
 
 
 def _double(value: Any) -> float:
     if isinstance(value, bool):
-        raise Unconvertible("is no number")
+        raise UnconvertibleError("is no number")
     if isinstance(value, int) and abs(value) > _BIGGEST_EXACT_FLOAT:
-        raise Unconvertible("does not fit a double without loss")
+        raise UnconvertibleError("does not fit a double without loss")
     if isinstance(value, str) and not _NUMBER.fullmatch(value):
-        raise Unconvertible("is no number")
+        raise UnconvertibleError("is no number")
     if not isinstance(value, int | float | str):
-        raise Unconvertible("is no number")
+        raise UnconvertibleError("is no number")
     return float(value)

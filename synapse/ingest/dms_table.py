@@ -2,12 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from pathlib import Path
-
-import duckdb
-
 from synapse.declarations import DmsTable
 from synapse.ingest.discover import DMS_ROOT
 from synapse.ingest.dms import (
@@ -19,24 +13,10 @@ from synapse.ingest.dms import (
     sha256_of,
 )
 from synapse.ingest.epochs import CurrentEpoch, EpochPlan, LoadFile, plan_epochs
-from synapse.ingest.ledger import Ledger, LoadVersion
+from synapse.ingest.ledger import LoadVersion
 from synapse.ingest.model import BronzeFile, Drift, Harvest, Kind, Outcome, State
 from synapse.ingest.store import keep_raw
-
-
-@dataclass(frozen=True)
-class Work:
-    """What every step of one ingest needs. as_of is naive UTC; part_id names what it writes;
-    on_disk holds (path, size, mtime_ns) of everything in bronze.
-    """
-
-    lake: Path
-    ledger: Ledger
-    connection: duckdb.DuckDBPyConnection
-    as_of: datetime
-    quiet: timedelta
-    part_id: str
-    on_disk: frozenset[tuple[str, int, int]]
+from synapse.ingest.work import Work
 
 
 def ingest_table(work: Work, table: DmsTable, files: list[BronzeFile]) -> Harvest:

@@ -181,14 +181,7 @@ class Ledger:
             self._touch_files(connection, touched)
             self._add_refusals(connection, run_id, refusals, now)
             self._add_drift(connection, run_id, drift, now)
-            if counts:
-                connection.execute(
-                    insert(t.RUN_SOURCES),
-                    [
-                        {"run_id": run_id, "source": source, **vars(count)}
-                        for source, count in sorted(counts.items())
-                    ],
-                )
+            self._add_counts(connection, run_id, counts)
             if part is not None:
                 connection.execute(insert(t.PARTS).values(name=part, run_id=run_id))
             connection.execute(delete(t.CLAIMS).where(t.CLAIMS.c.run_id == run_id))
@@ -198,12 +191,41 @@ class Ledger:
                 .values(state="done", finished_at=now)
             )
 
-    def seed(self, outcomes: list[Outcome], parts: list[str], run_id: str) -> None:
+    def seed(
+        self,
+        run_id: str,
+        *,
+        as_of: datetime,
+        outcomes: list[Outcome],
+        refusals: list[Refusal],
+        counts: dict[str, Counts],
+        parts: list[str],
+    ) -> None:
         """Take over what manifest parts say that this ledger has never seen."""
+        now = utc_now()
         with self.engine.begin() as connection:
+            connection.execute(
+                insert(t.RUNS).values(
+                    run_id=run_id, as_of=as_of, state="done", started_at=now, finished_at=now
+                )
+            )
             self._replace_files(connection, run_id, outcomes, [])
-            for name in parts:
-                connection.execute(insert(t.PARTS).values(name=name, run_id=run_id))
+            self._add_refusals(connection, run_id, refusals, now)
+            self._add_counts(connection, run_id, counts)
+            connection.execute(
+                insert(t.PARTS), [{"name": name, "run_id": run_id} for name in parts]
+            )
+
+    @staticmethod
+    def _add_counts(connection: Connection, run_id: str, counts: dict[str, Counts]) -> None:
+        if counts:
+            connection.execute(
+                insert(t.RUN_SOURCES),
+                [
+                    {"run_id": run_id, "source": source, **vars(count)}
+                    for source, count in sorted(counts.items())
+                ],
+            )
 
     def totals(self) -> dict[str, Counts]:
         """Counts of every source over all runs. pending is what is held now."""

@@ -105,11 +105,17 @@ def write_resolutions(lake: Path, part_id: str, resolutions: list[Resolution]) -
 
 
 def read_resolutions(lake: Path) -> dict[str, Resolution]:
-    """The newest resolution of each entry."""
+    """The newest resolution of each entry; a replay only counts with its part of the manifest,
+    without which it was killed half-way.
+    """
     found: dict[str, Resolution] = {}
     for path in sorted((lake / "quarantine").glob("outcomes-*.parquet")):
+        part_id = path.stem.removeprefix("outcomes-")
+        is_complete = (lake / "manifest" / f"part-{part_id}.parquet").exists()
         for row in pq.read_table(path).to_pylist():
             item = Resolution(**row)
+            if item.state == "replayed" and not is_complete:
+                continue
             if item.id not in found or item.at >= found[item.id].at:
                 found[item.id] = item
     return found

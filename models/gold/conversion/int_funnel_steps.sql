@@ -54,8 +54,8 @@ funnel_events as (
         events.user_key,
         coded.event_code,
         definitions.step_codes,
-        events.occurred_at,
-        {{ timestamp_add_hours('events.occurred_at', 'coded.window_hours') }} as closes_at
+        coded.window_hours,
+        events.occurred_at
     from events
     inner join coded
         on events.event_name = coded.event_name
@@ -65,9 +65,26 @@ funnel_events as (
 
 ),
 
-final as (
+reached_steps as (
 
     {{ funnel_pass('funnel_events') }}
+
+),
+
+final as (
+
+    select
+        funnel_name,
+        user_key,
+        cast(
+            sum(case when step_number = 1 then 1 else 0 end) over (
+                partition by funnel_name, user_key order by reached_at
+                rows between unbounded preceding and current row
+            ) as integer
+        ) as attempt_number,
+        step_number,
+        reached_at
+    from reached_steps
 
 )
 

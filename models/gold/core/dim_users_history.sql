@@ -14,7 +14,13 @@ with user_versions as (
         _version,
         created_at,
         _valid_from,
-        _valid_to
+        _valid_to,
+        -- What the first version says also holds before it. Values instead of NULL for "ever" keep
+        -- the joins below plain comparisons.
+        case
+            when _version = 1 then timestamp '0001-01-01 00:00:00' else _valid_from
+        end as applies_from,
+        coalesce(_valid_to, timestamp '9999-12-31 00:00:00') as applies_to
     from {{ ref('hist_dms__users') }}
 
 ),
@@ -52,7 +58,7 @@ held as (
         plan_id,
         started_at,
         _valid_from as held_from,
-        _valid_to as held_to
+        coalesce(_valid_to, timestamp '9999-12-31 00:00:00') as held_to
     from subscription_versions
     where status in ('trialing', 'active', 'past_due')
 
@@ -118,7 +124,7 @@ moments as (
         user_id,
         held_to as changed_at
     from held
-    where held_to is not null
+    where held_to < timestamp '9999-12-31 00:00:00'
 
 ),
 
@@ -132,7 +138,7 @@ spans as (
 
 ),
 
--- The first version also describes what came before it; a gap (deleted, then back) has no version.
+-- A span without a version (deleted, then back) is described by none and drops out.
 described as (
 
     select
@@ -147,14 +153,8 @@ described as (
     from spans
     inner join user_versions
         on spans.user_id = user_versions.user_id
-            and (
-                user_versions._valid_from <= spans.valid_from
-                or user_versions._version = 1
-            )
-            and (
-                user_versions._valid_to is null
-                or user_versions._valid_to > spans.valid_from
-            )
+            and spans.valid_from >= user_versions.applies_from
+            and spans.valid_from < user_versions.applies_to
 
 ),
 
@@ -179,12 +179,12 @@ subscribed as (
     from described
     left join held
         on described.user_id = held.user_id
-            and held.held_from <= described.valid_from
-            and (held.held_to is null or held.held_to > described.valid_from)
+            and described.valid_from >= held.held_from
+            and described.valid_from < held.held_to
 
 ),
 
-final as (
+numbered as (
 
     select
         subscribed.user_id,
@@ -200,15 +200,35 @@ final as (
         row_number() over (
             partition by subscribed.user_id order by subscribed.valid_from
         ) as version_number,
-        subscribed.valid_to is null as is_current,
-        {{ business_date('subscribed.valid_from') }} as valid_from_date,
-        {{ business_date('subscribed.valid_to') }} as valid_to_date,
         subscribed.valid_from,
         subscribed.valid_to
     from subscribed
     left join plans
         on subscribed.plan_id = plans.plan_id
     where subscribed.preference = 1
+
+),
+
+final as (
+
+    select
+        user_id,
+        region,
+        country,
+        language,
+        acquisition_channel,
+        status,
+        plan_code,
+        version_number,
+        valid_to is null as is_current,
+        case
+            when version_number = 1 then date '0001-01-01'
+            else {{ business_date('valid_from') }}
+        end as applies_from_date,
+        coalesce({{ business_date('valid_to') }}, date '9999-12-31') as applies_to_date,
+        valid_from,
+        valid_to
+    from numbered
 
 )
 

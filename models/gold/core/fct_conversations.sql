@@ -68,7 +68,7 @@ united as (
         user_id,
         coalesce(
             cast(user_id as varchar),
-            concat('anon:conversation:', cast(conversation_id as varchar))
+            concat('anon:dms-conversation:', cast(conversation_id as varchar))
         ) as user_key,
         'dms' as source_system,
         channel,

@@ -191,7 +191,7 @@ united as (
         'trial_started' as event_name,
         coalesce(
             cast(user_id as varchar),
-            concat('anon:subscription:', cast(subscription_id as varchar))
+            concat('anon:dms-subscription:', cast(subscription_id as varchar))
         ) as user_key,
         'dms' as source_system,
         cast(null as varchar) as platform,
@@ -207,7 +207,7 @@ united as (
         'subscription_canceled' as event_name,
         coalesce(
             cast(user_id as varchar),
-            concat('anon:subscription:', cast(subscription_id as varchar))
+            concat('anon:dms-subscription:', cast(subscription_id as varchar))
         ) as user_key,
         'dms' as source_system,
         cast(null as varchar) as platform,
@@ -224,7 +224,7 @@ united as (
         'payment_paid' as event_name,
         coalesce(
             cast(user_id as varchar),
-            concat('anon:payment:', cast(payment_id as varchar))
+            concat('anon:dms-payment:', cast(payment_id as varchar))
         ) as user_key,
         'dms' as source_system,
         cast(null as varchar) as platform,

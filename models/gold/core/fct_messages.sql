@@ -64,7 +64,7 @@ united as (
         dms_messages.user_id,
         coalesce(
             cast(dms_messages.user_id as varchar),
-            concat('anon:message:', cast(dms_messages.message_id as varchar))
+            concat('anon:dms-message:', cast(dms_messages.message_id as varchar))
         ) as user_key,
         'dms' as source_system,
         dms_messages.role,

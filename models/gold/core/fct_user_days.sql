@@ -27,9 +27,8 @@ user_history as (
         region,
         country,
         plan_code,
-        version_number,
-        valid_from_date,
-        valid_to_date
+        applies_from_date,
+        applies_to_date
     from {{ ref('dim_users_history') }}
 
 ),
@@ -89,7 +88,7 @@ days as (
 
 ),
 
--- The version valid at the date's end; before the first version, the first version.
+-- The version that holds at the date's end: a version of the middle of a day applies to no date.
 final as (
 
     select
@@ -106,14 +105,8 @@ final as (
     from days
     left join user_history
         on days.user_id = user_history.user_id
-            and (
-                user_history.valid_from_date <= days.activity_date
-                or user_history.version_number = 1
-            )
-            and (
-                user_history.valid_to_date > days.activity_date
-                or user_history.valid_to_date is null
-            )
+            and days.activity_date >= user_history.applies_from_date
+            and days.activity_date < user_history.applies_to_date
 
 )
 

@@ -1,0 +1,276 @@
+"""Many small record files into few Parquet parts: check, convert, sort, write, account."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import jsonschema_rs
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from synapse.ingest.convert import canonical_json, convert
+from synapse.ingest.dms import sha256_of
+from synapse.ingest.manifest import write_atomically
+from synapse.ingest.model import Drift, Harvest, Kind, ManifestRow, Outcome, Refusal, Unit
+from synapse.ingest.records import KafkaIdentity, Records
+from synapse.ingest.shapes import Batch, Rows, Shape
+
+# Records converted at once, and bytes of typed columns held before parts are written: both bound
+# the memory that ingest needs, whatever the number of files.
+_RECORDS_PER_BATCH = 20_000
+_BYTES_PER_FLUSH = 160 * 1024 * 1024
+_EPOCH = date(1970, 1, 1)
+_LINEAGE = [
+    ("_kafka_partition", pa.int32()),
+    ("_kafka_offset", pa.int64()),
+    ("_payload_hash", pa.string()),
+]
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """Where a file's records come from. first: number of its first record (1 but for a replay)."""
+
+    outcome: Outcome
+    kafka: KafkaIdentity
+    first: int = 1
+
+
+@dataclass
+class _Buffer:
+    tables: list[pa.Table] = field(default_factory=list)
+    bytes: int = 0
+
+
+class Consolidator:
+    """Takes the record files of one topic and writes its parts.
+
+    Counts go to the outcome of each file; refusals, manifest rows and drift to `harvest`. epoch is
+    that of load rows (snapshots of Debezium).
+    """
+
+    def __init__(
+        self,
+        lake: Path,
+        topic: str,
+        shape: Shape,
+        validator: jsonschema_rs.Draft202012Validator,
+        part_id: str,
+        epoch: int = 1,
+    ) -> None:
+        self.harvest = Harvest()
+        self._lake = lake
+        self._topic = topic
+        self._shape = shape
+        self._validator = validator
+        self._part_id = part_id
+        self._epoch = epoch
+        self._parts = 0
+        self._batch = Batch()
+        self._deliveries: list[Delivery] = []
+        self._buffers: dict[tuple[Kind, date], _Buffer] = {}
+        self._buffered = 0
+        # Debezium parts have the columns of DMS files, in which these names would be taken.
+        self._is_cdc = shape.source.startswith("dms.")
+
+    def add(self, records: Records, delivery: Delivery) -> None:
+        """Take the records of a file, in order; their number is already in outcome.landed."""
+        batch, shape = self._batch, self._shape
+        is_valid, unwrap = self._validator.is_valid, shape.unwrap
+        fields = shape.fields
+        file = len(batch.files)
+        batch.files.append(records)
+        self._deliveries.append(delivery)
+        delivery.outcome.accepted += len(records.values)
+        for position, value in enumerate(records.values):
+            if position in records.errors:
+                self._refuse(file, position, "readable", records.errors[position])
+                continue
+            proper = unwrap(value)
+            if proper is None:
+                continue
+            if not is_valid(proper):
+                self._refuse(file, position, "schema", _complaint(self._validator, proper))
+                continue
+            if not self._is_cdc and not value.keys() <= fields:
+                self._see_drift(value.keys() - fields, delivery)
+            batch.values.append(value)
+            batch.file_of.append(file)
+            batch.position.append(position)
+        if len(batch.values) >= _RECORDS_PER_BATCH or len(batch.files) >= _RECORDS_PER_BATCH:
+            self._convert()
+
+    def finish(self) -> Harvest:
+        """Write what is left, and return all that was brought in."""
+        self._convert()
+        self._flush()
+        return self.harvest
+
+    def _refuse(self, file: int, position: int, rule: str, sentence: str) -> None:
+        delivery, records = self._deliveries[file], self._batch.files[file]
+        outcome = delivery.outcome
+        outcome.accepted -= 1
+        outcome.quarantined += 1
+        start, end = records.spans[position]
+        offset = delivery.kafka.offset
+        self.harvest.refusals.append(
+            Refusal(
+                source=outcome.source,
+                kind=outcome.kind,
+                unit=Unit.RECORD,
+                path=outcome.file.path,
+                sha256=outcome.sha256,
+                rule=rule,
+                sentence=sentence,
+                number=delivery.first + position,
+                byte_start=start,
+                byte_end=end,
+                payload=records.data[start:end],
+                kafka_partition=delivery.kafka.partition,
+                kafka_offset=None if offset is None else offset + position,
+            )
+        )
+
+    def _see_drift(self, names: set[str], delivery: Delivery) -> None:
+        for name in names:
+            path = delivery.outcome.file.path
+            self.harvest.see_drift(Drift(self._shape.source, name, "undeclared", "json", path))
+
+    def _convert(self) -> None:
+        batch = self._batch
+        if batch.values:
+            rows = self._shape.rows(batch)
+            self._see_image_drift(batch)
+            arrays, refused = self._typed(rows)
+            for index, (rule, sentence) in sorted(refused.items()):
+                self._refuse(batch.file_of[index], batch.position[index], rule, sentence)
+            self._buffer(rows, arrays, refused)
+        self._batch = Batch()
+        self._deliveries = []
+        if self._buffered > _BYTES_PER_FLUSH:
+            self._flush()
+
+    def _see_image_drift(self, batch: Batch) -> None:
+        if not self._is_cdc:
+            return
+        for index, value in enumerate(batch.values):
+            image = self._shape.unwrap(value).get("after") or {}
+            if not image.keys() <= self._shape.fields:
+                delivery = self._deliveries[batch.file_of[index]]
+                self._see_drift(image.keys() - self._shape.fields, delivery)
+
+    def _typed(self, rows: Rows) -> tuple[dict[str, pa.Array], dict[int, tuple[str, str]]]:
+        refused = dict(rows.refused)
+        arrays = {}
+        for column in self._shape.columns:
+            arrays[column.name], wrong = convert(rows.columns[column.name], column)
+            for row, sentence in wrong.items():
+                refused.setdefault(rows.record_of[row], ("column_type", sentence))
+        return arrays, refused
+
+    def _buffer(
+        self, rows: Rows, arrays: dict[str, pa.Array], refused: dict[int, tuple[str, str]]
+    ) -> None:
+        table = pa.table(arrays | self._lineage(rows))
+        kinds = rows.kinds or [Kind.TOPIC] * table.num_rows
+        for kind in sorted(set(kinds)):
+            if refused or rows.kinds is not None:
+                mask = [
+                    each is kind and record not in refused
+                    for each, record in zip(kinds, rows.record_of, strict=True)
+                ]
+                self._buffer_by_date(kind, table.filter(pa.array(mask, type=pa.bool_())))
+            else:
+                self._buffer_by_date(kind, table)
+
+    def _buffer_by_date(self, kind: Kind, table: pa.Table) -> None:
+        times = table.column(self._shape.time_column)
+        if self._is_cdc:
+            times = pc.strptime(pc.utf8_slice_codeunits(times, 0, 10), "%Y-%m-%d", "us")
+        days = times.cast(pa.date32(), safe=False).cast(pa.int32()).combine_chunks()
+        order = pc.sort_indices(days)
+        table, days = table.take(order), days.take(order)
+        counts = pc.value_counts(days)
+        start = 0
+        for item in counts:
+            rows = item["counts"].as_py()
+            day = _EPOCH + timedelta(days=item["values"].as_py())
+            buffer = self._buffers.setdefault((kind, day), _Buffer())
+            buffer.tables.append(table.slice(start, rows))
+            start += rows
+        self._buffered += table.nbytes
+
+    def _lineage(self, rows: Rows) -> dict[str, pa.Array]:
+        batch, record_of = self._batch, rows.record_of
+        hashes = [hashlib.sha256(canonical_json(value)).hexdigest() for value in batch.values]
+        files = [batch.file_of[record] for record in record_of]
+        places = [batch.position[record] for record in record_of]
+        deliveries = self._deliveries
+        offsets = [
+            None if (offset := deliveries[file].kafka.offset) is None else offset + place
+            for file, place in zip(files, places, strict=True)
+        ]
+        values: list[list[Any]] = [
+            [deliveries[file].kafka.partition for file in files],
+            offsets,
+            [hashes[record] for record in record_of],
+        ]
+        lineage = {
+            name: pa.array(column, type=kind)
+            for (name, kind), column in zip(_LINEAGE, values, strict=True)
+        }
+        of = "_landed" if self._is_cdc else "_source"
+        lineage[f"{of}_file"] = pa.array([deliveries[file].outcome.file.path for file in files])
+        lineage[f"{of}_line"] = pa.array(
+            [deliveries[file].first + place for file, place in zip(files, places, strict=True)],
+            type=pa.int64(),
+        )
+        return lineage
+
+    def _flush(self) -> None:
+        for (kind, day), buffer in sorted(self._buffers.items()):
+            names = (self._shape.time_column, *self._shape.sort_by)
+            keys = [*names, "_kafka_partition", "_kafka_offset", "_payload_hash"]
+            table = pa.concat_tables(buffer.tables)
+            table = table.sort_by([(key, "ascending") for key in keys])
+            self._parts += 1
+            path = (
+                f"consolidated/{self._topic}/date={day.isoformat()}/"
+                f"part-{self._part_id}-{self._parts:05d}.parquet"
+            )
+            write_atomically(table, self._lake / path)
+            self.harvest.manifest.append(self._manifest_row(path, kind, table))
+        self._buffers = {}
+        self._buffered = 0
+
+    def _manifest_row(self, path: str, kind: Kind, table: pa.Table) -> ManifestRow:
+        epoch_at = None
+        if kind is Kind.LOAD:
+            earliest = pc.min(table.column(self._shape.time_column)).as_py()
+            epoch_at = datetime.fromisoformat(earliest)
+        return ManifestRow(
+            path=path,
+            landed_path=f"bronze/kconnect/topics/{self._topic}",
+            source=self._shape.source,
+            kind=kind,
+            rows=table.num_rows,
+            bytes=(self._lake / path).stat().st_size,
+            sha256=sha256_of(self._lake / path),
+            epoch=self._epoch if kind is Kind.LOAD else None,
+            epoch_at=epoch_at,
+        )
+
+
+def _complaint(validator: jsonschema_rs.Draft202012Validator, value: Any) -> str:
+    said = []
+    for error in validator.iter_errors(value):
+        at = ".".join(str(step) for step in error.instance_path)
+        message = error.message if len(error.message) <= 200 else error.message[:197] + "..."
+        said.append(f"{at}: {message}" if at else message)
+        if len(said) == 3:
+            break
+    return "; ".join(said)

@@ -1,0 +1,183 @@
+"""A topic file's bytes to its records, whatever the sink's formatter made of them.
+
+Accepted: one record a line; a JSON array; one pretty-printed object, or several one after another;
+each of them gzipped. Byte ranges are those of the unzipped file.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import zlib
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import orjson
+
+# A record file of Kafka Connect is some kilobytes; this only stops zip bombs and runaway files.
+MAX_BYTES = 256 * 1024 * 1024
+_BOM = b"\xef\xbb\xbf"
+_KAFKA_NAME = re.compile(r"(?P<topic>.+)\+(?P<partition>[0-9]+)\+(?P<offset>[0-9]+)\.")
+_PARTITION_FOLDER = re.compile(r"/partition=([0-9]+)/")
+_DECODER = json.JSONDecoder(strict=False)
+
+
+class UnreadableError(ValueError):
+    """The file as a whole cannot be read; the message is a sentence."""
+
+
+@dataclass(frozen=True)
+class KafkaIdentity:
+    """What a path says: partition, and offset of the file's first record."""
+
+    partition: int | None
+    offset: int | None
+
+
+def kafka_identity(path: str) -> KafkaIdentity:
+    """Identity from <topic>+<partition>+<offset>.json, else from a partition=N folder."""
+    named = _KAFKA_NAME.match(path.rsplit("/", 1)[-1])
+    if named:
+        return KafkaIdentity(int(named["partition"]), int(named["offset"]))
+    folder = _PARTITION_FOLDER.search(path)
+    return KafkaIdentity(int(folder[1]) if folder else None, None)
+
+
+def unzip(data: bytes, limit: int = MAX_BYTES) -> bytes:
+    """Gunzip in bounded memory. Raises UnreadableError for damage and for more than `limit`."""
+    pieces: list[bytes] = []
+    room = limit
+    while data:
+        stream = zlib.decompressobj(wbits=31)
+        try:
+            piece = stream.decompress(data, room + 1)
+        except zlib.error as error:
+            raise UnreadableError(f"the gzip file is damaged: {error}") from error
+        if len(piece) > room:
+            raise UnreadableError(f"the gzip file holds more than {limit:,} bytes")
+        if not stream.eof:
+            raise UnreadableError("the gzip file is cut off")
+        pieces.append(piece)
+        room -= len(piece)
+        data = stream.unused_data
+    return b"".join(pieces)
+
+
+@dataclass
+class Records:
+    """The parsed records of a file, in order.
+
+    errors: position -> why that record is no JSON (its value is then None). form: lines, whole,
+    array or stream.
+    """
+
+    data: bytes
+    form: str
+    values: list[Any]
+    errors: dict[int, str] = field(default_factory=dict)
+
+    @cached_property
+    def spans(self) -> list[tuple[int, int]]:
+        """Byte range [start, end) of each record; only worked out when one is refused."""
+        if self.form == "whole":
+            return [(0, len(self.data))]
+        found = _line_spans(self.data) if self.form == "lines" else _scan(self.data)[0]
+        # Arrays within the array have no range of their own: the file's then stands for each.
+        if len(found) != len(self.values):
+            return [(0, len(self.data))] * len(self.values)
+        return found
+
+    def raw(self, position: int) -> bytes:
+        """The bytes of a record."""
+        start, end = self.spans[position]
+        return self.data[start:end]
+
+
+def split(data: bytes) -> Records:
+    """Cut a file into records and parse them; never raises for bad records."""
+    if data.startswith(_BOM):
+        data = data[len(_BOM) :]
+    lines = [line for line in data.split(b"\n") if line and not line.isspace()]
+    if not lines:
+        return Records(data, "lines", [])
+    first = lines[0].lstrip()
+    if not first.startswith(b"[") and _parses(first):
+        return _from_lines(data, lines)
+    try:
+        whole = orjson.loads(data)
+    except orjson.JSONDecodeError:
+        return _from_broken(data, lines)
+    if isinstance(whole, list):
+        return Records(data, "array", whole)
+    return Records(data, "whole", [whole])
+
+
+def _parses(line: bytes) -> bool:
+    try:
+        orjson.loads(line)
+    except orjson.JSONDecodeError:
+        return False
+    return True
+
+
+def _from_lines(data: bytes, lines: list[bytes]) -> Records:
+    records = Records(data, "lines", [])
+    append = records.values.append
+    loads = orjson.loads
+    for line in lines:
+        try:
+            append(loads(line))
+        except orjson.JSONDecodeError as error:
+            records.errors[len(records.values)] = f"the line is no JSON: {error}"
+            append(None)
+    return records
+
+
+def _from_broken(data: bytes, lines: list[bytes]) -> Records:
+    """Neither lines from the start nor one document: some record is broken; save the others."""
+    if any(line.lstrip().startswith(b"{") and _parses(line) for line in lines):
+        return _from_lines(data, lines)
+    spans, rest = _scan(data)
+    records = Records(data, "stream", [])
+    for position, (start, end) in enumerate(spans):
+        try:
+            records.values.append(orjson.loads(data[start:end]))
+        except orjson.JSONDecodeError as error:
+            records.errors[position] = f"the record is no JSON: {error}"
+            records.values.append(None)
+    if rest and len(spans) - 1 not in records.errors:
+        records.errors[len(spans) - 1] = f"the file is no JSON from byte {spans[-1][0]} on: {rest}"
+    return records
+
+
+def _line_spans(data: bytes) -> list[tuple[int, int]]:
+    spans, start = [], 0
+    for line in data.split(b"\n"):
+        if line and not line.isspace():
+            spans.append((start, start + len(line)))
+        start += len(line) + 1
+    return spans
+
+
+def _scan(data: bytes) -> tuple[list[tuple[int, int]], str]:
+    """Ranges of the values of an array or of values one after another, and what is wrong with the
+    last one ('' when nothing is).
+
+    Read as latin-1, in which a character is a byte: what gives JSON its structure is ASCII.
+    """
+    text = data.decode("latin-1")
+    spans: list[tuple[int, int]] = []
+    position = 0
+    while True:
+        while position < len(text) and text[position] in " \t\r\n,[]":
+            position += 1
+        if position == len(text):
+            return spans, ""
+        try:
+            _, end = _DECODER.raw_decode(text, position)
+        except (json.JSONDecodeError, RecursionError) as error:
+            spans.append((position, len(text)))
+            return spans, str(error)
+        spans.append((position, end))
+        position = end

@@ -104,8 +104,9 @@ def build(lake: Settings, project: Path, now: datetime, *arguments: str) -> None
     instant = now.replace(tzinfo=UTC)
     report = ingest(lake, project, as_of=instant)
     assert report.quarantined == 0, report
-    write_run_context(lake, run_id=now.isoformat(), as_of=instant, is_backfill=False)
-    result = invoke_dbt(["run", *arguments], lake, project, run_id=now.isoformat())
+    run_id = f"proof-{now:%d}"
+    write_run_context(lake, run_id=run_id, as_of=instant, is_backfill=False)
+    result = invoke_dbt(["run", *arguments], lake, project, run_id=run_id)
     assert result.succeeded, "\n".join(result.failures)
 
 

@@ -56,18 +56,18 @@
 {%- endmacro %}
 
 
-{# SHA-256 of what a row declares: name=value pairs of the columns that have a value, so that a column
-   declared later does not change the hash of rows that never carried it. The separator (unit
-   separator) is doubled inside texts, so no two rows share one text. #}
-{% macro cdc_row_hash(columns, qualifier='') -%}
+{# SHA-256 of what a row declares: name=value of the columns that have a value, so that a column
+   declared later does not change the hash of rows that never carried it. Texts name their length, so
+   no two rows share one text. #}
+{% macro cdc_row_hash(columns, qualifier) -%}
     {%- set pairs = [] -%}
     {%- for column in columns -%}
-        {%- set name = (qualifier ~ '.' if qualifier else '') ~ column.name -%}
+        {%- set name = qualifier ~ '.' ~ column.name -%}
         {%- set value = canonical_text(name, column.data_type) | trim -%}
         {%- if column.data_type == 'varchar' -%}
-            {%- set value = 'replace(' ~ value ~ ', chr(31), chr(31) || chr(31))' -%}
+            {%- set value = 'cast(length(' ~ name ~ ") as varchar) || ':' || " ~ value -%}
         {%- endif -%}
-        {%- do pairs.append("coalesce(chr(31) || '" ~ column.name ~ "=' || " ~ value ~ ", '')") -%}
+        {%- do pairs.append("coalesce('" ~ column.name ~ "=' || " ~ value ~ " || ';', '')") -%}
     {%- endfor -%}
     {{ sha256_hex(pairs | join('\n            || ')) }}
 {%- endmacro %}

@@ -3,8 +3,9 @@
 import numpy as np
 
 from synapse.generate import catalogue
-from synapse.generate.calendar import DAY_US, SECOND_US, Calendar
-from synapse.generate.frames import Ints, integers
+from synapse.generate.calendar import DAY_US, HOUR_US, SECOND_US, Calendar
+from synapse.generate.frames import Floats, Ints, integers
+from synapse.generate.hazards import RELOAD_DAYS, RELOAD_HOUR, Rates
 from synapse.generate.people import (
     ACTIVE,
     GONE,
@@ -24,10 +25,13 @@ _REINSTATED, _ERASED, _STAFF_LEAVES = 0.12, 0.30, 0.004
 class Accounts:
     """Applies a day's account changes to People and records them as changes of users."""
 
-    def __init__(self, calendar: Calendar, people: People, changes: ChangeBuffer) -> None:
+    def __init__(
+        self, calendar: Calendar, people: People, changes: ChangeBuffer, rates: Rates
+    ) -> None:
         self._calendar = calendar
         self._people = people
         self._changes = changes
+        self._rates = rates
 
     def signed_up(self, rows: Ints, rng: np.random.Generator) -> None:
         """Record new accounts."""
@@ -61,15 +65,26 @@ class Accounts:
         people.internal[left] = False
         touched = np.sort(np.concatenate([moved, suspended, closed, hired, left, reinstated]))
         self._record(day, touched, rng)
-        self.erase(day, erased, rng)
-        return np.concatenate([closed, erased])
+        self._erase(erased, self._moments(day, rng, len(erased)))
+        unseen = self._erased_unseen(day, draw)
+        return np.concatenate([closed, erased, unseen])
 
-    def erase(self, day: int, rows: Ints, rng: np.random.Generator) -> None:
+    def _erased_unseen(self, day: int, draw: Floats) -> Ints:
+        """Before a reload, an account is deleted while nobody captures: only absence will tell."""
+        if not (self._rates.reloads and day in RELOAD_DAYS):
+            return np.empty(0, dtype=np.int64)
+        people = self._people
+        asleep = (people.status == ACTIVE) & ~people.engaged & (people.created_day < day)
+        quiet = np.flatnonzero(asleep & (draw > 0.5) & ~people.internal)[:2]
+        at = self._calendar.start_us(day) + RELOAD_HOUR * HOUR_US - 1_800 * SECOND_US
+        self._erase(quiet, at + np.arange(len(quiet), dtype=np.int64) * SECOND_US)
+        return quiet
+
+    def _erase(self, rows: Ints, at: Ints) -> None:
         """Delete accounts' rows from the source."""
         people = self._people
         people.status[rows] = GONE
         people.engaged[rows] = False
-        at = self._moments(day, rng, len(rows))
         self._changes.add("D", at, {"user_id": integers(people.user_id(rows))})
 
     def _move(self, rows: Ints, rng: np.random.Generator) -> None:
@@ -83,6 +98,14 @@ class Accounts:
         at = self._moments(day, rng, len(rows))
         self._people.updated_us[rows] = at
         committed = at + rng.integers(800, 40_000, len(rows))
+        if self._rates.hot_keys:
+            # One transaction, two updates: the first of them is never seen to last.
+            twice = slice(None, None, 2)
+            people, hot = self._people, rows[twice]
+            language = people.language[hot]
+            people.language[hot] = (language + 1) % len(catalogue.LANGUAGES)
+            self._changes.add("U", committed[twice], people.image(hot))
+            people.language[hot] = language
         self._changes.add("U", committed, self._people.image(rows))
 
     def _moments(self, day: int, rng: np.random.Generator, count: int) -> Ints:

@@ -8,7 +8,7 @@ import pyarrow as pa
 from synapse.generate import catalogue
 from synapse.generate.activity import Sessions
 from synapse.generate.calendar import DAY_US, SECOND_US, Calendar
-from synapse.generate.frames import Codes, Ints, integers, pool, take, timestamps
+from synapse.generate.frames import Bools, Codes, Ints, integers, pool, take, timestamps
 from synapse.generate.people import ACTIVE as ACTIVE_USER
 from synapse.generate.people import People, Rows, choose
 from synapse.generate.tables import ChangeBuffer
@@ -121,9 +121,9 @@ class Billing:
         )
 
     @staticmethod
-    def _mark(touched: np.ndarray, rows: Ints) -> Ints:
+    def _mark(touched: Bools, rows: Ints) -> Ints:
         """Those of `rows` that nothing touched yet today; they are touched from now on."""
-        free = rows[~touched[rows]]
+        free: Ints = rows[~touched[rows]]
         touched[free] = True
         return free
 
@@ -198,7 +198,7 @@ class Billing:
         self._record(rows[moved], at[moved])
 
     def _buy(
-        self, day: int, sessions: Sessions, touched: np.ndarray, rng: np.random.Generator
+        self, day: int, sessions: Sessions, touched: Bools, rng: np.random.Generator
     ) -> Checkouts:
         """Those who came today may take the free plan, start a trial, or buy at once."""
         people, subs = self._people, self.subscriptions
@@ -218,9 +218,7 @@ class Billing:
         free = open_ & new & (draw < 0.22)
         trial = open_ & ~free & (draw > np.where(new, 0.955, 0.987))
         direct = open_ & ~free & ~trial & (draw > np.where(new, 0.915, 0.978))
-        upgrade = (
-            allowed & on_free & ~touched[current] & (draw > 0.985) if len(subs) else on_free
-        )
+        upgrade = allowed & on_free & ~touched[current] & (draw > 0.985) if len(subs) else on_free
         # Nothing here may cross midnight: tomorrow's changes must commit after today's.
         latest = self._calendar.start_us(day) + DAY_US - 900 * SECOND_US
         at = np.minimum(when + rng.integers(30, 900, len(person)) * SECOND_US, latest)

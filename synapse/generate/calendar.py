@@ -12,7 +12,7 @@ import numpy as np
 from synapse.generate.frames import Floats, Ints
 
 DEFAULT_START = date(2026, 3, 1)
-"""First landed day unless an end date is asked for; fixed, so that a seed means the same for ever."""
+"""First landed day unless an end date is asked for; fixed, so that a seed keeps its meaning."""
 
 WARM_UP_DAYS = 28
 """Days simulated before the first landed day; the full load carries what they left behind."""
@@ -46,7 +46,7 @@ def easter(year: int) -> date:
 
 
 def holidays(year: int) -> frozenset[date]:
-    """Brazil's national holidays and the days everybody treats as such (Carnival, Corpus Christi)."""
+    """Brazil's national holidays and the days treated as such (Carnival, Corpus Christi)."""
     moving = (easter(year) + timedelta(days=offset) for offset in (-48, -47, -2, 60))
     fixed = ((1, 1), (4, 21), (5, 1), (9, 7), (10, 12), (11, 2), (11, 15), (11, 20), (12, 25))
     return frozenset((*moving, *(date(year, month, day) for month, day in fixed)))

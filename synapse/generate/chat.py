@@ -110,7 +110,7 @@ def lines_of(talks: Talks, rng: np.random.Generator) -> Lines:
 
 
 def _latency(median: Floats, rng: np.random.Generator, count: int) -> Floats:
-    """Seconds to an answer: log-normal around the model's median, one in eighty stuck in a queue."""
+    """Seconds to an answer: log-normal around the model's median, one in eighty is stuck."""
     seconds = median * np.exp(rng.normal(0, 0.45, count))
     stuck = rng.random(count) < 1 / 80
     return np.asarray(np.where(stuck, seconds * 6, seconds).clip(0.3, 90))

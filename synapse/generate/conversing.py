@@ -4,9 +4,10 @@ import numpy as np
 import pyarrow as pa
 
 from synapse.generate import catalogue, texts
-from synapse.generate.calendar import DAY_US, SECOND_US, Calendar
+from synapse.generate.calendar import DAY_US, HOUR_US, SECOND_US, Calendar
 from synapse.generate.chat import ASSISTANT, Lines, Talks
 from synapse.generate.frames import Bools, Codes, Ints, decimals, integers, pool, take, timestamps
+from synapse.generate.hazards import RELOAD_DAYS, RELOAD_HOUR, Rates
 from synapse.generate.people import People
 from synapse.generate.streams import Stream, Streams
 from synapse.generate.tables import ChangeBuffer
@@ -19,6 +20,8 @@ _MODELS = pool([model.name for model in catalogue.MODELS])
 
 FIRST_CONVERSATION_ID = 50_001
 FIRST_MESSAGE_ID = 700_001
+RENUMBERED = 9_000_000_000
+"""Added to the id of a message whose primary key is changed."""
 _IDLE_US = 15 * 60 * SECOND_US  # a conversation is closed after this silence
 _RESCORED, _REDACTED, _DELETED = 0.012, 0.002, 0.003
 
@@ -33,12 +36,14 @@ class Conversing:
         conversations: ChangeBuffer,
         messages: ChangeBuffer,
         streams: Streams,
+        rates: Rates,
     ) -> None:
         self._calendar = calendar
         self._people = people
         self._conversations = conversations
         self._messages = messages
         self._streams = streams
+        self._rates = rates
         self._next_conversation = FIRST_CONVERSATION_ID
         self._next_message = FIRST_MESSAGE_ID
 
@@ -119,7 +124,7 @@ class Conversing:
             }
 
         everything = np.arange(len(kept), dtype=np.int64)
-        committed = sent + rng.integers(3_000, 60_000, len(kept))
+        committed = sent + rng.integers(3_000, 60_000, len(kept)) + self._held_up(day, len(kept))
         self._messages.add("I", committed, image(everything, text, mood, has_mood, sent))
 
         # One later change at most: the moderation model scores again, a text is taken out, or the
@@ -137,7 +142,27 @@ class Conversing:
         new_text = np.full(len(kept), texts.REDACTED_CODE, dtype=np.int64)
         for which, words, feeling in ((rescored, text, new_mood), (redacted, new_text, mood)):
             changed = later[which] - 2_000
-            self._messages.add(
-                "U", later[which], image(which, words, feeling, has_mood, changed)
-            )
+            self._messages.add("U", later[which], image(which, words, feeling, has_mood, changed))
         self._messages.add("D", later[deleted], {"message_id": integers(message_id[deleted])})
+        if not self._rates.reloads:
+            return
+        # Rows in the middle of the draw are touched by nothing above.
+        moved = np.flatnonzero((draw > 0.5) & (draw < 0.5 + self._rates.moved_key))
+        renumbered = image(moved, text, mood, has_mood, later[moved] - 2_000)
+        renumbered["message_id"] = integers(message_id[moved] + RENUMBERED)
+        self._messages.add("U", later[moved], renumbered, before_key=message_id[moved])
+        if day in RELOAD_DAYS:
+            # Deleted while nobody captures: only their absence from the reload will tell.
+            outage = self._calendar.start_us(day) + RELOAD_HOUR * HOUR_US - HOUR_US
+            early = (draw > 0.6) & (draw < 0.9) & (lines.role[kept] == ASSISTANT)
+            unseen = np.flatnonzero(early & (committed < outage - HOUR_US))[:4]
+            at = outage + np.arange(len(unseen), dtype=np.int64) * SECOND_US
+            self._messages.add("D", at, {"message_id": integers(message_id[unseen])})
+
+    def _held_up(self, day: int, count: int) -> Ints:
+        """Delays of commits: a client without network sends its messages long after the answer."""
+        if not self._rates.out_of_order:
+            return np.zeros(count, dtype=np.int64)
+        rng = self._streams.at(Stream.MISHAPS, day)
+        held = rng.random(count) < self._rates.out_of_order
+        return np.where(held, rng.integers(60, 2_400, count) * SECOND_US, 0)

@@ -14,11 +14,29 @@ from functools import partial
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from synapse.generate.bad_records import BAD_ROW_RULES, bad_rows
 from synapse.generate.calendar import HOUR_US, Calendar
-from synapse.generate.frames import Ints, digits, fixed_width, moment_matrix, moments, numpy_of
-from synapse.generate.hazards import DmsHazards
+from synapse.generate.frames import (
+    Bools,
+    Ints,
+    digits,
+    fixed_width,
+    moment_matrix,
+    moments,
+    numpy_of,
+)
+from synapse.generate.hazards import (
+    OUTAGE_HOURS,
+    RELOAD_DAYS,
+    RELOAD_HOUR,
+    RELOADED,
+    Fate,
+    Fates,
+    Rates,
+)
 from synapse.generate.landing import LandedFile
 from synapse.generate.sourcelog import SourceLog, known_keys, living_rows
 from synapse.generate.streams import Stream, Streams
@@ -42,14 +60,16 @@ TASKS: Mapping[str, Task] = {
     "plans": Task(cuts=(21, 24), load_files=1, load_has_time=False),
     "subscriptions": Task(cuts=(21, 24), load_files=1, load_has_op=True, before_image=True),
     "conversations": Task(cuts=(15, 21, 24), load_files=2, legacy_milliseconds=True),
-    "messages": Task(
-        cuts=(9, 15, 21, 24), load_files=11, load_has_op=True, before_image=True
-    ),
+    "messages": Task(cuts=(9, 15, 21, 24), load_files=11, load_has_op=True, before_image=True),
 }
 """21:00 local is midnight UTC: no file spans two UTC dates, so its folder's date is its rows'."""
 
 LOAD_HOUR = 9
 """Local hour of day 0 at which the full load reads the source; changes are captured from then."""
+
+_OVERLAP = 6  # changes repeated by a resumed task
+_DRIFT_DAY = 3  # from this day on an undeclared column lands with users
+_WIDENED_DAY = 3  # until this day token_count is a 32-bit integer
 
 _HISTORY_HEAD = pa.schema(
     [
@@ -106,7 +126,7 @@ class DmsTask:
     """The replication task of one table."""
 
     def __init__(
-        self, table: str, calendar: Calendar, streams: Streams, hazards: DmsHazards
+        self, table: str, calendar: Calendar, streams: Streams, rates: Rates, fates: Fates
     ) -> None:
         self.table = table
         self.history: list[pa.Table] = []
@@ -114,14 +134,16 @@ class DmsTask:
         self._task = TASKS[table]
         self._calendar = calendar
         self._streams = streams
-        self._hazards = hazards
+        self._rates = rates
+        self._fates = fates
         self._number = list(TASKS).index(table)
         self._epoch = 0
+        self._forgotten: Ints = np.empty(0, dtype=np.int64)  # keys that a reload found absent
         self._captured_from = calendar.start_us(0) + LOAD_HOUR * HOUR_US
 
     def captured(self, changes: pa.Table) -> pa.Table:
         """The changes that the task sees: those since the full load began."""
-        return changes.filter(numpy_of(changes["committed_us"]) >= self._captured_from)
+        return changes.filter(pa.array(numpy_of(changes["committed_us"]) >= self._captured_from))
 
     def load(self, day: int, moment_us: int) -> list[LandedFile]:
         """A full load of the source as it stands at a moment: the next epoch."""
@@ -141,43 +163,73 @@ class DmsTask:
                     path=load_path(self.table, number + 1),
                     arrival_day=day,
                     records=len(part),
-                    bad_records=0,
+                    bad=(),
                     render=partial(self._render_load, part, began),
                 )
             )
         return files
 
     def changes(self, day: int, changes: pa.Table, seq: pa.Array) -> list[LandedFile]:
-        """The change files of a day (some may arrive later)."""
-        rng = self._streams.at(Stream.DMS, day * 10 + self._number)
+        """The files that a day's changes land in (some may arrive later), a reload included."""
         table = changes.append_column("seq", seq)
-        committed = numpy_of(changes["committed_us"])
         start = self._calendar.start_us(day)
-        closes = [start + hour * HOUR_US for hour in self._task.cuts]
-        window = np.searchsorted(np.array(closes), committed, side="right")
-        files: list[LandedFile] = []
-        arrival = np.full(len(changes), day, dtype=np.int64)
-        for number, close in enumerate(closes):
-            rows = np.flatnonzero(window == number)
-            jitter = int(rng.integers(20, 900)) * 1_000
-            order = rng.permutation(len(rows))
-            if len(rows) == 0:
-                continue
-            closed = close - jitter
-            late = self._hazards.delay(day, self.table, number)
-            arrival[rows] = day + late
-            files.append(self._file(day + late, closed, table.take(rows[order])))
-        self._record(table, arrival)
+        reloads = self._rates.reloads and day in RELOAD_DAYS and self.table in RELOADED
+        if not reloads:
+            files, arrival = self._change_files(day, start, table)
+            self._record(table, arrival)
+            return files
+        moment = start + RELOAD_HOUR * HOUR_US
+        table = table.filter(pa.array(~_lost(table, moment)))
+        files, arrival = self._change_files(day, start, table)
+        split = int(np.searchsorted(numpy_of(table["committed_us"]), moment, side="left"))
+        self._record(table.slice(0, split), arrival[:split])
+        files += self.load(day, moment)
+        self._record(table.slice(split), arrival[split:])
         return files
 
-    def _file(self, arrival_day: int, closed_us: int, rows: pa.Table) -> LandedFile:
-        return LandedFile(
-            path=change_path(self.table, closed_us),
-            arrival_day=arrival_day,
-            records=len(rows),
-            bad_records=0,
-            render=partial(self._render_changes, rows),
-        )
+    def _change_files(self, day: int, start: int, table: pa.Table) -> tuple[list[LandedFile], Ints]:
+        """The change files, and the day on which each change has arrived."""
+        rng = self._streams.at(Stream.DMS, day * 10 + self._number)
+        closes = [start + hour * HOUR_US for hour in self._task.cuts]
+        fates = self._fates.of(day, len(closes))
+        window = np.searchsorted(np.array(closes), numpy_of(table["committed_us"]), side="right")
+        arrival = np.full(len(table), day, dtype=np.int64)
+        files: list[LandedFile] = []
+        for number, (close, fate) in enumerate(zip(closes, fates, strict=True)):
+            rows = np.flatnonzero(window == number)
+            closed = close - int(rng.integers(20, 900)) * 1_000
+            shuffled = rows[rng.permutation(len(rows))]
+            if len(rows) == 0:
+                continue
+            arrival[rows] = day + fate.delay
+            if fate.overlaps:
+                # The task resumed a little before the place where it had stopped.
+                repeated = np.flatnonzero(window == number - 1)[-_OVERLAP:]
+                arrival[repeated] = np.minimum(arrival[repeated], day + fate.delay)
+                shuffled = np.concatenate([repeated, shuffled])
+            files += self._files(day, closed, table.take(pa.array(shuffled)), fate)
+        return files, arrival
+
+    def _files(self, day: int, closed_us: int, rows: pa.Table, fate: Fate) -> list[LandedFile]:
+        """A change file and what lands beside it: the same bytes again, or a broken file."""
+
+        def landed(after_us: int, arrival: int, bad: tuple[str, ...], broken: bool) -> LandedFile:
+            good = 0 if broken else len(rows)
+            return LandedFile(
+                path=change_path(self.table, closed_us + after_us),
+                arrival_day=arrival,
+                records=good + len(bad),
+                bad=bad,
+                render=partial(self._render_changes, day, rows, bool(bad), broken),
+            )
+
+        bad = BAD_ROW_RULES if fate.bad else ()
+        files = [landed(0, day + fate.delay, bad, broken=False)]
+        if fate.copy_delay is not None:
+            files.append(landed(3_000, day + fate.copy_delay, bad, broken=False))
+        if fate.corrupt:
+            files.append(landed(11_000, day, ("unreadable",), broken=True))
+        return files
 
     def _record(self, changes: pa.Table, arrival: Ints) -> None:
         head = changes.select(["op", "committed_us", "before_key", "seq"])
@@ -208,8 +260,9 @@ class DmsTask:
     def _forget_absent(self, day: int, moment_us: int, living: pa.Table) -> None:
         """Keys that were there once and are not in the new load: gone as of its instant."""
         key = key_of(self.table)
-        known = known_keys(self.log.until(moment_us), self.table)
-        absent = np.setdiff1d(known, numpy_of(living[key]))
+        known = known_keys(pa.concat_tables(self.history), self.table)
+        absent = np.setdiff1d(known, np.union1d(numpy_of(living[key]), self._forgotten))
+        self._forgotten = np.union1d(self._forgotten, absent)
         schema = change_schema(self.table)
         columns = [
             pa.array(absent) if name == key else pa.nulls(len(absent), kind)
@@ -226,20 +279,30 @@ class DmsTask:
         head = {"Op": pa.repeat("I", len(rows))} if self._task.load_has_op else {}
         return encode(pa.table({**head, **values}), legacy=self._task.legacy_milliseconds)
 
-    def _render_changes(self, rows: pa.Table) -> bytes:
-        return encode(self._physical(rows), legacy=self._task.legacy_milliseconds)
+    def _render_changes(self, day: int, rows: pa.Table, bad: bool, broken: bool) -> bytes:
+        physical = self._physical(day, rows)
+        if bad and not broken:
+            physical = pa.concat_tables([physical, bad_rows(physical, self.table)])
+        data = encode(physical, legacy=self._task.legacy_milliseconds)
+        # The upload broke off: no footer, so nobody can read it.
+        return data[: len(data) * 2 // 3] if broken else data
 
-    def _physical(self, rows: pa.Table) -> pa.Table:
+    def _physical(self, day: int, rows: pa.Table) -> pa.Table:
         """The columns of a change file."""
-        committed = numpy_of(rows["committed_us"])
+        key = key_of(self.table)
         columns = {
             "Op": rows["op"],
-            "dms_committed_at": moments(committed, " ", 6),
+            "dms_committed_at": moments(numpy_of(rows["committed_us"]), " ", 6),
             **self._values(rows),
             "dms_change_seq": rows["seq"],
         }
         if self._task.before_image:
-            columns[f"BI_{key_of(self.table)}"] = rows["before_key"]
+            columns[f"BI_{key}"] = rows["before_key"]
+        if self._rates.narrow_types and self.table == "messages" and day < _WIDENED_DAY:
+            columns["token_count"] = columns["token_count"].cast(pa.int32())
+        if self._rates.drift and self.table == "users" and day >= _DRIFT_DAY:
+            # A column that nobody declared: the product began to ask for consent.
+            columns["marketing_opt_in"] = pa.array(numpy_of(rows[key]) % 3 == 0)
         return pa.table(columns)
 
     def _values(self, rows: pa.Table) -> dict[str, pa.Array]:
@@ -250,6 +313,26 @@ class DmsTask:
                 column = column.cast(pa.timestamp("ms")).cast(pa.timestamp("ms", tz="UTC"))
             values[name] = column
         return values
+
+
+def _lost(changes: pa.Table, reload_us: int) -> Bools:
+    """Deletes of the hours before a reload: the task was down, only the reload reveals them."""
+    committed = numpy_of(changes["committed_us"])
+    deleted = numpy_of(pc.equal(changes["op"], "D"))
+    outage = (committed >= reload_us - OUTAGE_HOURS * HOUR_US) & (committed < reload_us)
+    return np.asarray(deleted & outage, dtype=np.bool_)
+
+
+def stray_load(moment_us: int) -> LandedFile:
+    """A full load of a table that nobody declared: it must stop nothing."""
+    rows = pa.table(
+        {
+            "audit_id": [1, 2],
+            "note": ["ligado", "desligado"],
+            "dms_committed_at": moments(np.full(2, moment_us), " ", 6),
+        }
+    )
+    return LandedFile(load_path("audit_log", 1), 0, len(rows), (), partial(encode, rows))
 
 
 def arrived(history: list[pa.Table], table: str, days: int) -> pa.Table:

@@ -71,6 +71,8 @@ class Yard:
 
     def _keep(self, path: str, copy: str) -> None:
         target = self.lake / copy
+        if target.exists():  # an append that was cut short had come this far
+            return
         self._make(target.parent)
         shutil.copyfile(self.lake / path, target)
 

@@ -1,4 +1,4 @@
-"""People: visitors who sign up (or never do), and the state that each account carries day to day."""
+"""People: visitors who sign up (or never do), and the state that accounts carry from day to day."""
 
 from dataclasses import dataclass, field, fields
 

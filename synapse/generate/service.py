@@ -13,7 +13,7 @@ the next days are appended. So bronze always suffices to find the truth exactly.
 with the launch, in the four weeks before the first landed day; a shorter run therefore has fewer.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -30,9 +30,9 @@ from synapse.generate.calendar import (
     Calendar,
 )
 from synapse.generate.debezium import PaymentTopic
-from synapse.generate.dms import LOAD_HOUR, TASKS, DmsTask, arrived, sequences
+from synapse.generate.dms import LOAD_HOUR, TASKS, DmsTask, arrived, sequences, stray_load
 from synapse.generate.frames import Ints, numpy_of
-from synapse.generate.hazards import LEVELS, DmsHazards, Hazards
+from synapse.generate.hazards import LEVELS, RATES, Fates, Level
 from synapse.generate.landing import LandedFile, Yard
 from synapse.generate.streams import Streams
 from synapse.generate.tables import SCHEMAS
@@ -63,7 +63,7 @@ class Plan:
     seed: int
     users: int
     days: int
-    hazards: Hazards
+    hazards: Level
     start_date: date
 
     @property
@@ -85,7 +85,7 @@ def generate(
     days: int,
     seed: int,
     append: bool,
-    hazards: Hazards,
+    hazards: Level,
     end_date: date | None = None,
 ) -> GenerateReport:
     """Land `days` days of a product of about `users` accounts under `lake`.
@@ -96,7 +96,7 @@ def generate(
     """
     if append:
         before = _recorded(lake)
-        plan = Plan(before.seed, before.users, before.days + days, before.hazards, before.start_date)
+        plan = replace(before, days=before.days + days)
         return _Production(lake, plan).run(first_new_day=before.days)
     if users < 1 or days < 1 or seed < 0:
         raise SynapseError("users and days must be at least 1, and the seed not negative", 2)
@@ -146,15 +146,21 @@ class _Production:
         self._plan = plan
         self._calendar = Calendar(plan.start_date)
         streams = Streams(plan.seed)
-        self._world = World(self._calendar, plan.users, plan.seed)
+        rates = RATES[plan.hazards]
+        self._world = World(self._calendar, plan.users, plan.seed, rates)
         self._yard = Yard(lake)
-        hazards = DmsHazards()
+
+        def fates(source: int) -> Fates:
+            return Fates(rates, streams, source)
+
         self._tasks = {
-            table: DmsTask(table, self._calendar, streams, hazards) for table in TASKS
+            table: DmsTask(table, self._calendar, streams, rates, fates(number))
+            for number, table in enumerate(TASKS)
         }
-        self._payments = PaymentTopic(self._calendar)
-        self._events = EventTopic(self._calendar, streams)
-        self._documents = DocumentTopic(self._calendar)
+        self._payments = PaymentTopic(self._calendar, fates(len(TASKS)))
+        self._events = EventTopic(self._calendar, streams, rates, fates(len(TASKS) + 1))
+        self._documents = DocumentTopic(self._calendar, streams, rates, fates(len(TASKS) + 2))
+        self._has_stray = rates.stray_table
         self._sequence = 0
 
     def run(self, *, first_new_day: int) -> GenerateReport:
@@ -176,12 +182,15 @@ class _Production:
             for task in self._tasks.values():
                 files += task.load(day, moment)
             files += self._payments.snapshot(day)
+            if self._has_stray:
+                files.append(stray_load(moment))
         captured = {
             table: self._tasks[table].captured(facts.changes[table]) for table in self._tasks
         }
         for table, seq in self._sequences(captured).items():
             files += self._tasks[table].changes(day, captured[table], seq)
-        files += self._payments.changes(day, self._tasks["users"].captured(facts.changes["payments"]))
+        payments = self._tasks["users"].captured(facts.changes["payments"])
+        files += self._payments.changes(day, payments)
         files += self._events.day(day, facts.events)
         files += self._documents.day(day, facts.deliveries)
         return files
@@ -204,8 +213,9 @@ class _Production:
 
     def _finish(self) -> GenerateReport:
         days = self._plan.days
-        histories = {table: arrived(task.history, table, days) for table, task in self._tasks.items()}
-        histories["payments"] = arrived(self._payments.history, "payments", days)
+        logs = {table: task.history for table, task in self._tasks.items()}
+        logs["payments"] = self._payments.history
+        histories = {table: arrived(log, table, days) for table, log in logs.items()}
         events = topic_events.distinct(self._events.deliveries, days)
         documents = self._documents.latest(days)
         landed = truth.Landed(
@@ -243,5 +253,3 @@ class _Production:
             end_date=plan.end_date,
             as_of=plan.as_of,
         )
-
-

@@ -8,7 +8,7 @@ from synapse.generate.activity import Sessions
 from synapse.generate.billing import Checkouts
 from synapse.generate.calendar import WARM_UP_DAYS, Calendar
 from synapse.generate.chat import USER, Lines, Talks
-from synapse.generate.events import NOBODY, EventBuffer
+from synapse.generate.events import NOBODY, UNDOCUMENTED, EventBuffer
 from synapse.generate.frames import Bools, Codes, Ints, join, pool, take, text
 from synapse.generate.people import ACTIVE, Arrivals, People, choose
 
@@ -107,9 +107,7 @@ class Signals:
             after = np.maximum(spent.astype(np.int64), 9_500_000)
             add(name, which, after, self._properties(name, len(which), rng), None)
 
-    def clicks(
-        self, day: int, talks: Talks, lines: Lines, rng: np.random.Generator
-    ) -> None:
+    def clicks(self, day: int, talks: Talks, lines: Lines, rng: np.random.Generator) -> None:
         """The send button, in the apps that have one; half a second before the message."""
         asked = np.flatnonzero(lines.role == USER)
         platform = talks.platform[lines.talk[asked]]
@@ -156,6 +154,25 @@ class Signals:
             properties=take(_CAMPAIGNS, rng.integers(0, len(catalogue.CAMPAIGNS), count)),
         )
 
+    def undocumented(
+        self, day: int, sessions: Sessions, share: float, rng: np.random.Generator
+    ) -> None:
+        """Events that somebody added without telling the tracking plan."""
+        rows = np.flatnonzero(rng.random(len(sessions)) < share)
+        for name in UNDOCUMENTED:
+            which = rows[rng.random(len(rows)) < 0.7]
+            person = sessions.person[which]
+            self._events.add(
+                name,
+                sessions.start_us[which] + rng.integers(1_000, 60_000, len(which)) * 1_000,
+                person=person,
+                anonymous=np.full(len(which), NOBODY, dtype=np.int64),
+                platform=sessions.platform[which],
+                version=self._versions(day, rng, len(which)),
+                region=self._people.region[person],
+                properties='{"variant":"b"}',
+            )
+
     def _properties(self, name: str, count: int, rng: np.random.Generator) -> pa.Array:
         if name == "screen_viewed":
             return take(_SCREENS, rng.integers(0, len(catalogue.SCREENS), count))
@@ -181,5 +198,3 @@ class Signals:
         away = choose(rng, catalogue.REGION_WEIGHTS, count)
         home = self._people.region[person]
         return np.select([draw < 0.01, draw < 0.03], [np.full(count, NOBODY), away], home)
-
-

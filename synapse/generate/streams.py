@@ -39,5 +39,5 @@ class Streams:
         self.seed = seed
 
     def at(self, stream: Stream, day: int) -> np.random.Generator:
-        """The generator of `stream` on `day` (0 = the first landed day), always in its first state."""
+        """The generator of `stream` on `day` (0 = the first landed day), in its first state."""
         return np.random.default_rng([self.seed, int(stream), day + self._OFFSET])

@@ -1,4 +1,4 @@
-"""The six source tables: their columns, and the buffer that collects a table's committed changes."""
+"""The six source tables: their columns, and the buffer that collects a table's changes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -49,11 +49,11 @@ SCHEMAS: Mapping[str, pa.Schema] = {
 
 def key_of(table: str) -> str:
     """The key column of a table."""
-    return SCHEMAS[table].names[0]
+    return str(SCHEMAS[table].names[0])
 
 
 def change_schema(table: str) -> pa.Schema:
-    """A change row: `op` (I, U, D), `committed_us`, `before_key` (NULL but on updates), the image."""
+    """A change row: `op` (I, U, D), `committed_us`, `before_key` (updates only), the image."""
     head = [("op", pa.string()), ("committed_us", pa.int64()), ("before_key", pa.int64())]
     return pa.schema([*head, *SCHEMAS[table]])
 

@@ -11,7 +11,18 @@ from synapse.generate import catalogue
 from synapse.generate.bad_records import bad_events
 from synapse.generate.calendar import DAY_US, HOUR_US, Calendar
 from synapse.generate.events import EVENT_NAMES, NOBODY, anonymous_text, code, user_id_of
-from synapse.generate.frames import Ints, join, moments, numpy_of, pool, scramble, take, text, uuids
+from synapse.generate.frames import (
+    Bools,
+    Ints,
+    join,
+    moments,
+    numpy_of,
+    pool,
+    scramble,
+    take,
+    text,
+    uuids,
+)
 from synapse.generate.hazards import Fate, Fates, Rates
 from synapse.generate.kafka import Segment
 from synapse.generate.landing import LandedFile
@@ -188,18 +199,16 @@ def render(records: pa.Table) -> pa.Array:
     )  # fmt: skip
 
 
-def _where(condition: np.ndarray, value: str, otherwise: pa.Array) -> pa.Array:
+def _where(condition: Bools, value: str, otherwise: pa.Array) -> pa.Array:
     return pc.if_else(pa.array(condition), pa.scalar(value), otherwise)
 
 
 def distinct(deliveries: list[pa.Table], days: int) -> pa.Table:
-    """The accepted events: what arrived before day `days`, least (partition, offset) of an event."""
+    """The accepted events: of what arrived before day `days`, the least offset of each."""
     everything = pa.concat_tables(deliveries)
     everything = everything.filter(numpy_of(everything["arrival_day"]) < days)
     ordinal = numpy_of(everything["ordinal"])
-    order = np.lexsort(
-        (numpy_of(everything["offset"]), numpy_of(everything["partition"]), ordinal)
-    )
+    order = np.lexsort((numpy_of(everything["offset"]), numpy_of(everything["partition"]), ordinal))
     first = np.diff(ordinal[order], prepend=-1) != 0
     kept = order[first]
     if len(kept) < len(ordinal) or (np.diff(kept) < 0).any():

@@ -13,6 +13,7 @@ from synapse.generate.dms import living
 from synapse.generate.events import ACTIVE_SIGNALS, NOBODY, code, user_id_of
 from synapse.generate.frames import Ints, numpy_of
 from synapse.generate.landing import Arrival
+from synapse.generate.tables import key_of
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ def write(folder: Path, landed: Landed) -> dict[str, int]:
         rows = living(history, table)
         counts[table] = len(rows)
         _write(folder / f"{table}.parquet", rows)
-        _write(folder / f"history_{table}.parquet", _published(history, table))
+        _write(folder / f"history_{table}.parquet", _published(history, key_of(table)))
         if table == "messages":
             messages = rows
     assert messages is not None
@@ -95,18 +96,13 @@ def _business_day(micros: Ints) -> Ints:
     return np.asarray((micros - LOCAL_OFFSET_US) // DAY_US, dtype=np.int64)
 
 
-def _published(history: pa.Table, table: str) -> pa.Table:
+def _published(history: pa.Table, key: str) -> pa.Table:
     """A history with `committed_at` as a timestamp and the old key under DMS's name for it."""
-    key = history.schema.names[len(history.schema.names) - len(_declared(history))]
     renamed = {"committed_us": "committed_at", "before_key": f"bi_{key}"}
     history = history.set_column(
         1, "committed_us", history["committed_us"].cast(pa.timestamp("us"))
     )
     return history.rename_columns([renamed.get(name, name) for name in history.schema.names])
-
-
-def _declared(history: pa.Table) -> list[str]:
-    return history.schema.names[history.schema.names.index("arrival_day") + 1 :]
 
 
 def _arrivals(arrivals: list[Arrival]) -> pa.Table:

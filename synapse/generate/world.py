@@ -1,4 +1,4 @@
-"""The simulated product: one call a day, and out come the day's facts in the order they happened."""
+"""The simulated product: one call a day, and out come the day's facts in their order."""
 
 from dataclasses import dataclass, replace
 
@@ -15,6 +15,7 @@ from synapse.generate.conversing import Conversing
 from synapse.generate.documents import Delivery, Document, Documents
 from synapse.generate.events import EventBuffer
 from synapse.generate.frames import Ints, integers, pool, take, timestamps
+from synapse.generate.hazards import Rates
 from synapse.generate.people import Growth
 from synapse.generate.signals import Signals
 from synapse.generate.streams import Stream, Streams
@@ -38,23 +39,29 @@ class DayFacts:
 class World:
     """Carries the product's state from day to day; days must be asked for in order."""
 
-    def __init__(self, calendar: Calendar, users: int, seed: int) -> None:
+    def __init__(self, calendar: Calendar, users: int, seed: int, rates: Rates) -> None:
         self.calendar = calendar
         self._streams = Streams(seed)
         self._growth = Growth(calendar, users)
         people = self.people = self._growth.people
         self.buffers = {table: ChangeBuffer(table) for table in SCHEMAS}
         self._events = EventBuffer()
-        self.accounts = Accounts(calendar, people, self.buffers["users"])
+        self.accounts = Accounts(calendar, people, self.buffers["users"], rates)
         self._activity = Activity(calendar, people)
         self._billing = Billing(
             calendar, people, self.buffers["subscriptions"], self.buffers["payments"]
         )
         self._conversing = Conversing(
-            calendar, people, self.buffers["conversations"], self.buffers["messages"], self._streams
+            calendar,
+            people,
+            self.buffers["conversations"],
+            self.buffers["messages"],
+            self._streams,
+            rates,
         )
         self._documents = Documents(people)
         self._signals = Signals(calendar, people, self._events)
+        self._rates = rates
         self._prices = [plan.price_cents for plan in catalogue.PLANS]
         self._list_plans(calendar.start_us(-WARM_UP_DAYS))
 
@@ -66,9 +73,7 @@ class World:
         self.accounts.signed_up(arrivals.signed_up, accounts_rng)
         closed = self.accounts.day(day, accounts_rng)
         came = self._activity.show_up(day, at(Stream.ENGAGEMENT, day))
-        sessions = self._activity.sessions(
-            day, came, arrivals.signed_up, at(Stream.SESSIONS, day)
-        )
+        sessions = self._activity.sessions(day, came, arrivals.signed_up, at(Stream.SESSIONS, day))
         signals_rng = at(Stream.SIGNALS, day)
         self._signals.visits(day, arrivals, signals_rng)
         self._signals.sessions(day, sessions, signals_rng)
@@ -76,6 +81,9 @@ class World:
         checkouts = self._billing.day(day, sessions, closed, at(Stream.BILLING, day))
         self._signals.checkouts(day, checkouts, signals_rng)
         self._signals.pushes(day, signals_rng)
+        if self._rates.undocumented:
+            undocumented_rng = at(Stream.MISHAPS, day)
+            self._signals.undocumented(day, sessions, self._rates.undocumented, undocumented_rng)
         self._change_prices(day)
         return self._facts(day)
 

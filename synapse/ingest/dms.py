@@ -63,10 +63,9 @@ def check_files(
     connection: duckdb.DuckDBPyConnection,
     lake: Path,
     table: DmsTable,
-    files: list[tuple[BronzeFile, str]],
-) -> list[Checked]:
-    """Check (file, sha256) pairs; files of one layout share a query. Keeps the order."""
-    results = [Checked(file, digest, kind_of(file)) for file, digest in files]
+    results: list[Checked],
+) -> None:
+    """Fill in the results of the checks; files of one layout share a query."""
     groups: dict[tuple[object, ...], list[Checked]] = defaultdict(list)
     for result in results:
         signature = _signature(lake, result)
@@ -76,7 +75,6 @@ def check_files(
         assert isinstance(kind, Kind)
         for start in range(0, len(group), _FILES_PER_QUERY):
             _check_group(connection, lake, table, kind, group[start : start + _FILES_PER_QUERY])
-    return results
 
 
 def _signature(lake: Path, result: Checked) -> tuple[object, ...] | None:
@@ -166,7 +164,8 @@ def refusals_of(
     )
     # Every value as text: JSON numbers would lose what a bigint or a decimal holds.
     texts = ", ".join(
-        f"{quoted(name)} := cast({quoted(name)} as varchar)" for name in result.checks.layout
+        f"{quoted(name)} := {_as_text(name, physical)}"
+        for name, physical in result.checks.layout.items()
     )
     rows = connection.execute(
         f"select file_row_number, list_filter([{positions}], lambda item: item is not null), "
@@ -180,6 +179,12 @@ def refusals_of(
             _refusal(table, result, Unit.ROW, rule, sentence, number + 1, payload.encode())
         )
     return found
+
+
+def _as_text(name: str, physical: str) -> str:
+    # A moment with zone is UTC here; without its suffix it reads like every other moment of DMS.
+    moment = f"cast({quoted(name)} as timestamp)"
+    return f"cast({moment if physical.endswith('TIME ZONE') else quoted(name)} as varchar)"
 
 
 def _refusal(
@@ -226,7 +231,7 @@ def accept(
         return None
     if result.broken or checks.rewrite or is_overwritten:
         path = f"retained/clean-{result.sha256}.parquet"
-        _write_clean(connection, lake, checks, result, lake / path)
+        write_clean(connection, lake, result, lake / path)
     elif result.kind is Kind.LOAD:
         path = f"retained/{result.sha256}"
         retain(lake, result.file.path, result.sha256, lake / path)
@@ -245,13 +250,12 @@ def accept(
     )
 
 
-def _write_clean(
-    connection: duckdb.DuckDBPyConnection,
-    lake: Path,
-    checks: Checks,
-    result: Checked,
-    target: Path,
+def write_clean(
+    connection: duckdb.DuckDBPyConnection, lake: Path, result: Checked, target: Path
 ) -> None:
+    """Write the rows of a checked file that break no rule, in their declared types."""
+    checks = result.checks
+    assert checks is not None
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f".{target.name}.tmp")
     connection.execute(

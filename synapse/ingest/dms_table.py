@@ -22,7 +22,7 @@ from synapse.ingest.work import Work
 def ingest_table(work: Work, table: DmsTable, files: list[BronzeFile]) -> Harvest:
     """Deal with the table's new files, and again with those that waited for their reload."""
     harvest = Harvest()
-    known = work.ledger.hashes(table.source)
+    known = work.ledger.hashes(table.source, work.forget)
     known_paths = {path for versions in known.values() for path, _ in versions}
     fresh: list[tuple[BronzeFile, str]] = []
     again: list[tuple[BronzeFile, str, str]] = []
@@ -37,7 +37,8 @@ def ingest_table(work: Work, table: DmsTable, files: list[BronzeFile]) -> Harves
         else:
             first[digest] = file.path
             fresh.append((file, digest))
-    checked = check_files(work.connection, work.lake, table, fresh)
+    checked = [Checked(file, digest, kind_of(file)) for file, digest in fresh]
+    check_files(work.connection, work.lake, table, checked)
     plan = _plan(work, table, [result for result in checked if result.kind is Kind.LOAD])
     for result in checked:
         if result.file.path in plan.held:

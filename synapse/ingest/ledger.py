@@ -99,8 +99,12 @@ class Ledger:
                 for row in connection.execute(query)
             ]
 
-    def hashes(self, source: str) -> dict[str, list[tuple[str, int]]]:
-        """sha256 -> (path, rows landed) of the source's files that were dealt with."""
+    def hashes(
+        self, source: str, forget: frozenset[tuple[str, str]] = frozenset()
+    ) -> dict[str, list[tuple[str, int]]]:
+        """sha256 -> (path, rows landed) of the source's files that were dealt with, without those
+        (path, sha256) to forget.
+        """
         files = t.FILES
         query = (
             select(files.c.sha256, files.c.path, files.c.landed)
@@ -110,8 +114,43 @@ class Ledger:
         found: dict[str, list[tuple[str, int]]] = {}
         with self.engine.connect() as connection:
             for row in connection.execute(query):
-                found.setdefault(row.sha256, []).append((row.path, row.landed))
+                if (row.path, row.sha256) not in forget:
+                    found.setdefault(row.sha256, []).append((row.path, row.landed))
         return found
+
+    def version(self, path: str, sha256: str) -> Any:
+        """The row of one version of a file (columns of tables.FILES), or None."""
+        files = t.FILES
+        query = select(files).where(files.c.path == path, files.c.sha256 == sha256)
+        with self.engine.connect() as connection:
+            return connection.execute(query).first()
+
+    def offset_gaps(self, limit: int = 20) -> list[str]:
+        """Sentences about Kafka offsets that no landed file covers: lost is not late."""
+        files = t.FILES.c
+        query = (
+            select(files.kafka_topic, files.kafka_partition, files.kafka_offset, files.landed)
+            .where(
+                files.kafka_offset.is_not(None), files.state.in_((State.ACCEPTED, State.DUPLICATE))
+            )
+            .order_by(files.kafka_topic, files.kafka_partition, files.kafka_offset, files.landed)
+        )
+        gaps: list[str] = []
+        place: tuple[str, int] | None = None
+        expected = 0
+        with self.engine.connect() as connection:
+            for row in connection.execute(query):
+                topic, partition = str(row.kafka_topic), int(row.kafka_partition)
+                offset, landed = int(row.kafka_offset), int(row.landed)
+                if (topic, partition) == place and offset > expected:
+                    gaps.append(
+                        f"{topic}, partition {partition}: offsets {expected} to {offset - 1} "
+                        "have not landed"
+                    )
+                start = expected if (topic, partition) == place else 0
+                place, expected = (topic, partition), max(start, offset + landed)
+        more = [f"and {len(gaps) - limit} more gaps in Kafka offsets"] if len(gaps) > limit else []
+        return gaps[:limit] + more
 
     def has_run(self, run_id: str) -> bool:
         """Whether a run of that id was begun before."""
@@ -181,7 +220,7 @@ class Ledger:
             self._touch_files(connection, touched)
             self._add_refusals(connection, run_id, refusals, now)
             self._add_drift(connection, run_id, drift, now)
-            self._add_counts(connection, run_id, counts)
+            add_counts(connection, run_id, counts)
             if part is not None:
                 connection.execute(insert(t.PARTS).values(name=part, run_id=run_id))
             connection.execute(delete(t.CLAIMS).where(t.CLAIMS.c.run_id == run_id))
@@ -211,20 +250,9 @@ class Ledger:
             )
             self._replace_files(connection, run_id, outcomes, [])
             self._add_refusals(connection, run_id, refusals, now)
-            self._add_counts(connection, run_id, counts)
+            add_counts(connection, run_id, counts)
             connection.execute(
                 insert(t.PARTS), [{"name": name, "run_id": run_id} for name in parts]
-            )
-
-    @staticmethod
-    def _add_counts(connection: Connection, run_id: str, counts: dict[str, Counts]) -> None:
-        if counts:
-            connection.execute(
-                insert(t.RUN_SOURCES),
-                [
-                    {"run_id": run_id, "source": source, **vars(count)}
-                    for source, count in sorted(counts.items())
-                ],
             )
 
     def totals(self) -> dict[str, Counts]:
@@ -348,6 +376,19 @@ class Ledger:
                         last_seen=now,
                     )
                 )
+
+
+def add_counts(connection: Connection, run_id: str, counts: dict[str, Counts]) -> None:
+    """Add to what a run has counted."""
+    sums = t.RUN_SOURCES
+    for source, count in sorted(counts.items()):
+        added = connection.execute(
+            update(sums)
+            .where(sums.c.run_id == run_id, sums.c.source == source)
+            .values({name: sums.c[name] + value for name, value in vars(count).items()})
+        )
+        if added.rowcount == 0:
+            connection.execute(insert(sums).values(run_id=run_id, source=source, **vars(count)))
 
 
 def _file_row(outcome: Outcome, run_id: str) -> dict[str, Any]:

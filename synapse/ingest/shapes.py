@@ -69,7 +69,7 @@ class EventShape:
         self.columns = topic.columns
         timestamps = [column.name for column in topic.columns if column.data_type == "timestamp"]
         self.time_column = timestamps[0]
-        self.sort_by = (topic.columns[0].name,)
+        self.sort_by: tuple[str, ...] = (topic.columns[0].name,)
         self._schemas: dict[str, Any] = schema.get("properties", {})
         self.fields = frozenset(column.name for column in topic.columns)
 
@@ -108,13 +108,13 @@ class ConversationShape:
     """A row a message of a conversation document; one row with no position when it has none."""
 
     time_column = "created_at"
-    sort_by = ("conversation_id", "position")
-    fields = frozenset({"_id", "userId", "createdAt", "messages", "metadata"})
+    sort_by: tuple[str, ...] = ("conversation_id", "position")
+    fields: frozenset[str] = frozenset({"_id", "userId", "createdAt", "messages", "metadata"})
 
     def __init__(self, topic: Topic) -> None:
         self.source = topic.source
         declared = tuple(column for column in topic.columns if column.name != "message_count")
-        self.columns = (*declared, Column("message_count", "integer"))
+        self.columns: tuple[Column, ...] = (*declared, Column("message_count", "integer"))
 
     def unwrap(self, value: Any) -> Any:
         """Documents come bare."""

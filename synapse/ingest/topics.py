@@ -100,7 +100,7 @@ def _known_deliveries(work: Work, source: str) -> dict[tuple[str, str], dict[str
     same bytes under the same name elsewhere are the same delivery.
     """
     known: dict[tuple[str, str], dict[str, int]] = {}
-    for digest, versions in work.ledger.hashes(source).items():
+    for digest, versions in work.ledger.hashes(source, work.forget).items():
         for path, landed in versions:
             known.setdefault((path.rsplit("/", 1)[-1], digest), {})[path] = landed
     return known

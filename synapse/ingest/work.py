@@ -31,7 +31,8 @@ class Recorded:
 class Work:
     """One ingest: as_of is naive UTC, part_id names the files that it writes.
 
-    on_disk: (path, size, mtime_ns) of everything in bronze.
+    on_disk: (path, size, mtime_ns) of everything in bronze. forget: (path, sha256) of refused files
+    that are tried again, as if they had just landed.
     """
 
     lake: Path
@@ -41,5 +42,6 @@ class Work:
     quiet: timedelta
     part_id: str
     on_disk: frozenset[tuple[str, int, int]] = frozenset()
-    recorded: Recorded = Recorded()
+    recorded: Recorded = field(default_factory=Recorded)
+    forget: frozenset[tuple[str, str]] = frozenset()
     progress: Progress | None = None

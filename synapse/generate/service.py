@@ -13,6 +13,7 @@ the next days are appended. So bronze always suffices to find the truth exactly.
 with the launch, in the four weeks before the first landed day; a shorter run therefore has fewer.
 """
 
+import shutil
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -21,7 +22,7 @@ import numpy as np
 import orjson
 import pyarrow as pa
 
-from synapse.errors import SynapseError
+from synapse.errors import SynapseError, UsageError
 from synapse.generate import topic_documents, topic_events, truth
 from synapse.generate.calendar import (
     DEFAULT_START,
@@ -94,20 +95,37 @@ def generate(
     dates stay as they are. Without `end_date` the first day is 2026-03-01, never the clock's.
     Raises SynapseError for a lake that is occupied (or, to append, not one of ours).
     """
-    if append:
-        before = _recorded(lake)
-        plan = replace(before, days=before.days + days)
-        return _Production(lake, plan).run(first_new_day=before.days)
-    if users < 1 or days < 1 or seed < 0:
-        raise SynapseError("users and days must be at least 1, and the seed not negative", 2)
+    if days < 1 or users < 1 or seed < 0:
+        raise UsageError("users and days must be at least 1, and the seed must not be negative")
     if hazards not in LEVELS:
-        raise SynapseError(f"unknown hazards '{hazards}': choose one of {', '.join(LEVELS)}", 2)
-    _refuse_occupied(lake)
-    start = DEFAULT_START if end_date is None else end_date - timedelta(days=days - 1)
-    return _Production(lake, Plan(seed, users, days, hazards, start)).run(first_new_day=0)
+        raise UsageError(f"unknown hazards '{hazards}': choose one of {', '.join(LEVELS)}")
+    try:
+        if append:
+            before = _recorded(lake)
+            plan = replace(before, days=before.days + days)
+            return _Production(lake, plan).run(first_new_day=before.days)
+        _refuse_occupied(lake)
+        start = DEFAULT_START if end_date is None else end_date - timedelta(days=days - 1)
+        return _generate_whole(lake, Plan(seed, users, days, hazards, start))
+    except OSError as error:
+        raise SynapseError(f"{lake} cannot be written ({error}): choose another --lake") from error
+
+
+def _generate_whole(lake: Path, plan: Plan) -> GenerateReport:
+    """Generate aside and move into place: a run that is killed leaves nothing half-written."""
+    aside = lake / ".generating"
+    if aside.exists():
+        shutil.rmtree(aside)
+    report = _Production(aside, plan).run(first_new_day=0)
+    for name in ("truth", "bronze"):
+        (aside / name).replace(lake / name)
+    aside.rmdir()
+    return report
 
 
 def _refuse_occupied(lake: Path) -> None:
+    if lake.exists() and not lake.is_dir():
+        raise SynapseError(f"{lake} is not a folder: choose another --lake")
     for folder in (lake / "bronze", lake / "truth"):
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise SynapseError(
@@ -125,17 +143,20 @@ def _recorded(lake: Path) -> Plan:
         )
     try:
         known = orjson.loads(path.read_bytes())
-        return Plan(
+        plan = Plan(
             seed=int(known["seed"]),
             users=int(known["users"]),
             days=int(known["days"]),
             hazards=known["hazards"],
             start_date=date.fromisoformat(known["start_date"]),
         )
+        if plan.hazards not in LEVELS:
+            raise ValueError(f"unknown hazards {plan.hazards!r}")
     except (orjson.JSONDecodeError, KeyError, TypeError, ValueError) as error:
         raise SynapseError(
             f"{path} cannot be read ({error}): restore it, or generate a lake anew"
         ) from error
+    return plan
 
 
 class _Production:

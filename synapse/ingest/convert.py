@@ -75,9 +75,13 @@ def _whole(values: list[Any], column: Column, kind: pa.DataType) -> pa.Array:
     if column.data_type == "timestamp":
         return pa.array(values, type=pa.string()).cast(_UTC_MICROSECONDS).cast(kind)
     if column.data_type in ("bigint", "integer"):
+        numbers = [
+            int(value) if value.__class__ is str and value.isdecimal() else value
+            for value in values
+        ]
         # Arrow would take 1.0 and True for 1: only true integers go the fast way.
-        if {type(value) for value in values} <= {int, type(None)}:
-            return pa.array(values, type=kind)
+        if set(map(type, numbers)) <= {int, type(None)}:
+            return pa.array(numbers, type=kind)
         raise TypeError
     if column.data_type == "varchar":
         return pa.array(values, type=kind)

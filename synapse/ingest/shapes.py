@@ -82,11 +82,18 @@ class EventShape:
         columns = {}
         for column in self.columns:
             name = column.name
-            values = [value.get(name) for value in batch.values]
+            values = _field(batch.values, name)
             if "object" in self._schemas.get(name, {}).get("type", ()):
                 values = _as_json(values, self._schemas[name].get("default"), batch, name)
             columns[name] = values
         return Rows(columns, list(range(len(batch.values))))
+
+
+def _field(records: list[Any], name: str) -> list[Any]:
+    try:
+        return [record[name] for record in records]
+    except KeyError:
+        return [record.get(name) for record in records]
 
 
 def _as_json(values: list[Any], default: Any, batch: Batch, name: str) -> list[Any]:

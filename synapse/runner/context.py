@@ -17,9 +17,7 @@ def connect_warehouse(
     """Open the embedded warehouse. Raises SynapseError when it is occupied or is no warehouse."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        return duckdb.connect(
-            str(path), read_only=read_only, config={"TimeZone": "UTC"}
-        )
+        return duckdb.connect(str(path), read_only=read_only)
     except (duckdb.Error, OSError) as error:
         text = str(error)
         if "lock" in text.lower():

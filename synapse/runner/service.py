@@ -108,7 +108,8 @@ def _run_leased(
             history.finish(run_id, "unchanged", fingerprint=fingerprint, **counts)
             return RunReport(run_id, schedule, "unchanged", as_of, report)
         write_run_context(settings, run_id=run_id, as_of=as_of, is_backfill=is_backfill)
-        arguments = ["build", "--selector", schedule]
+        # Unit tests prove the code, not the data: `make test` and CI run them, schedules do not.
+        arguments = ["build", "--selector", schedule, "--exclude-resource-type", "unit_test"]
         if is_backfill:
             # A snapshot records what is current now: taken for an earlier as-of it would lie.
             arguments += ["--exclude-resource-type", "snapshot"]

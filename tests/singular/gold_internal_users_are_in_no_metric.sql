@@ -1,0 +1,49 @@
+{# R2: nobody who was ever marked internal is in anything that figures are counted from.
+   Fails when: a model reads events or people without leaving internal users out.
+   Who fixes it: growth. #}
+with internal_users as (
+
+    select
+        user_id,
+        user_key
+    from {{ ref('dim_users') }}
+    where is_internal
+
+),
+
+counted as (
+
+    select
+        'fct_user_days' as model,
+        cast(user_id as varchar) as user_key
+    from {{ ref('fct_user_days') }}
+
+    union all
+
+    select
+        'int_user_cohorts' as model,
+        cast(user_id as varchar) as user_key
+    from {{ ref('int_user_cohorts') }}
+
+    union all
+
+    select
+        'fct_sessions' as model,
+        user_key
+    from {{ ref('fct_sessions') }}
+
+    union all
+
+    select
+        'fct_funnel_attempts' as model,
+        user_key
+    from {{ ref('fct_funnel_attempts') }}
+
+)
+
+select
+    counted.model,
+    counted.user_key
+from counted
+inner join internal_users
+    on counted.user_key = internal_users.user_key

@@ -16,14 +16,18 @@ CLASSIFICATIONS = frozenset({"public", "internal", "confidential"})
 PII_KINDS = frozenset({"cpf", "email", "phone", "name", "free_text"})
 
 
+def has_header(code: str) -> bool:
+    """Tell whether the code of a model opens with the four labels and a text for each."""
+    return _HEADER.match(code.split("#}")[0]) is not None
+
+
 @check
 def check_model_header(model: Any) -> None:
     """A model opens with a Jinja comment: grain, keys, incremental rule, business rules.
 
     The four labels stand at the start of a line, in this order, each followed by its text.
     """
-    header = model.raw_code.split("#}")[0]
-    if not _HEADER.match(header):
+    if not has_header(model.raw_code):
         fail(
             f"`{model.name}` does not open with a {{# … #}} comment whose lines start with "
             f"{', '.join(f'`{label}:`' for label in HEADER_LABELS)}, in this order"
@@ -39,7 +43,7 @@ def check_model_has_owner(model: Any) -> None:
 
 @check
 def check_model_columns_are_classified(model: Any) -> None:
-    """Every column says how widely it may be read, and what it tells about a person, if anything."""
+    """Every column says how widely it may be read, and what it tells about a person."""
     problems = [
         f"{name}: {problem}"
         for name, column in model.columns.items()

@@ -10,7 +10,7 @@ from dbt_bouncer.check_framework.decorator import check, fail
 
 _HEADING = re.compile(r"^#{2,3} R(?P<number>[0-9]+)\b.*$", re.MULTILINE)
 _PLANNED = re.compile(r"^\*\*Planned\b", re.MULTILINE)
-# What silver promises (order of changes, deletes, epochs) is a contract of its own, without a number.
+# What silver promises (order of changes, deletes, epochs) is a contract without a number.
 _SILVER = "silver_"
 
 
@@ -29,18 +29,25 @@ def built_rules(text: str) -> set[int]:
     }
 
 
-def tested_rules(names: list[str]) -> set[int]:
+def proven_rules(names: list[str]) -> set[int]:
     """Return the rule numbers that unit tests named r<id>_<model>__<behaviour> carry."""
     return {int(match[1]) for name in names if (match := re.match(r"r([0-9]+)_\w+?__\w", name))}
+
+
+def is_sentence(name: str, model: str) -> bool:
+    """Tell whether a unit test's name has the form that the house asks for."""
+    pattern = rf"(?:r[0-9]+_|{_SILVER}){re.escape(model)}__[a-z0-9_]+"
+    return re.fullmatch(pattern, name) is not None
 
 
 @check
 def check_rules_have_unit_tests(ctx: Any, *, rules_file: str = "docs/rules.md") -> None:
     """Every built rule of the rules file has at least one unit test."""
-    rules = built_rules(Path(rules_file).read_text(encoding="utf-8"))
+    path = Path(rules_file)
+    rules = built_rules(path.read_text(encoding="utf-8")) if path.is_file() else set()
     if not rules:
         fail(f"{rules_file} has no heading such as `## R1 Business date`")
-    missing = sorted(rules - tested_rules([str(test.name) for test in ctx.unit_tests]))
+    missing = sorted(rules - proven_rules([str(test.name) for test in ctx.unit_tests]))
     if missing:
         fail(
             "no unit test named r<id>_<model>__<behaviour> proves "
@@ -54,10 +61,9 @@ def check_unit_test_name(unit_test: Any) -> None:
 
     One that proves the silver contract is called silver_<model>__<behaviour in words>.
     """
-    name, model = str(unit_test.name), re.escape(str(unit_test.model))
-    if not re.fullmatch(rf"(?:r[0-9]+_|{_SILVER}){model}__[a-z0-9_]+", name):
+    if not is_sentence(unit_test.name, unit_test.model):
         fail(
-            f"unit test `{name}` is not named r<id>_{unit_test.model}__<behaviour in words>, with "
-            f"the number of the rule that it proves ({_SILVER} in place of r<id>_ for the silver "
-            "contract)"
+            f"unit test `{unit_test.name}` is not named r<id>_{unit_test.model}__<behaviour in "
+            f"words>, with the number of the rule that it proves ({_SILVER} in place of r<id>_ for "
+            "the silver contract)"
         )

@@ -102,7 +102,9 @@
 {# Exactly one row in ops.run_context: the runner's, else one for this plain dbt invocation. #}
 {% macro fix_run_context() -%}
     {%- set context_table = ops_relation('run_context') -%}
-    {%- set run_id = dbt_metadata_envs.get('SYNAPSE_RUN_ID') -%}
+    {# Not dbt_metadata_envs: a process that runs dbt twice keeps the first run's there. Read while
+       executing only, so it is no parse dependency. #}
+    {%- set run_id = env_var('DBT_ENV_CUSTOM_ENV_SYNAPSE_RUN_ID', '') -%}
     {%- set present = run_query('select run_id from ' ~ context_table).columns[0].values() -%}
     {%- if run_id -%}
         {%- if present | list != [run_id] -%}

@@ -54,7 +54,9 @@ class Accounts:
             lives & people.internal & (draw >= edges[3]) & (draw < edges[3] + _STAFF_LEAVES)
         )
         reinstated = np.flatnonzero(older & (status == SUSPENDED) & (draw < _REINSTATED))
-        erased = np.flatnonzero(older & (status == SOFT_DELETED) & (draw < _ERASED))
+        # Not before the full load: whoever is erased unseen would leave messages of nobody.
+        goes = older & (status == SOFT_DELETED) & (draw < _ERASED) & (day > 0)
+        erased = np.flatnonzero(goes)
 
         self._move(moved, rng)
         people.status[suspended] = SUSPENDED

@@ -59,7 +59,7 @@ def talks_of(sessions: Sessions, rng: np.random.Generator) -> Talks:
         start_us=start + rng.integers(0, 1_000, len(rows)) * 1_000,
         platform=sessions.platform[rows],
         model=choose(rng, _MODEL_WEIGHTS, len(rows)),
-        exchanges=rng.geometric(0.39, len(rows)).clip(1, 25),
+        exchanges=rng.geometric(0.44, len(rows)).clip(1, 25),
         opens=np.ones(len(rows), dtype=np.bool_),
     )
 

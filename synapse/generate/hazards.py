@@ -1,10 +1,11 @@
 """What goes wrong between the source and the lake, and how often.
 
 `none`: nothing. `normal`: what any real lake sees: records and files delivered twice, files that
-arrive days late, events nobody documented, a new column. `hostile`: more of it, and overlapping
-files after a task resumed, reloads that overwrite LOAD files in place, deletes that only a reload
-reveals, keys changed twice in one commit, changed primary keys, messages committed out of order,
-conflicting redeliveries, compressed files, and bad records beside (never instead of) good ones.
+arrive days late, mistyped numbers, events nobody documented, a new column. `hostile`: more of it,
+and overlapping files after a task resumed, reloads that overwrite LOAD files in place, deletes that
+only a reload reveals, keys changed twice in one commit, changed primary keys, messages committed
+out of order, conflicting redeliveries, compressed files, and bad records beside (never instead of)
+good ones.
 
 Whatever goes wrong, nothing good is lost: the truth can be found from what has arrived.
 """
@@ -43,6 +44,7 @@ class Rates:
     redelivered: float = 0.0
     conflicting: float = 0.0  # of the redelivered: the payload differs
     undocumented: float = 0.0  # events a session
+    mistyped: float = 0.0  # CPFs whose check digits are wrong
     moved_key: float = 0.0
     out_of_order: float = 0.0
     drift: bool = False
@@ -59,6 +61,7 @@ RATES: dict[Level, Rates] = {
         duplicate_file=0.02,
         redelivered=0.004,
         undocumented=0.02,
+        mistyped=0.0125,
         drift=True,
     ),
     "hostile": Rates(
@@ -71,6 +74,7 @@ RATES: dict[Level, Rates] = {
         redelivered=0.015,
         conflicting=0.25,
         undocumented=0.05,
+        mistyped=0.0125,
         moved_key=0.004,
         out_of_order=0.03,
         drift=True,

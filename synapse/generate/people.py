@@ -20,6 +20,7 @@ from synapse.generate.frames import (
     text,
     timestamps,
 )
+from synapse.generate.hazards import Rates
 
 FIRST_USER_ID = 1_001
 ACTIVE, SUSPENDED, SOFT_DELETED, GONE = range(4)
@@ -151,13 +152,13 @@ class Arrivals:
     signed_up: Ints
 
 
-def cpfs(rng: np.random.Generator, count: int) -> Ints:
-    """Taxpayer numbers with valid check digits, about one in eighty with a wrong last digit."""
+def cpfs(rng: np.random.Generator, count: int, mistyped: float) -> Ints:
+    """Taxpayer numbers with valid check digits, but for a share with a wrong last digit."""
     body = rng.integers(0, 10, (count, 9))
     first = (body * np.arange(10, 1, -1)).sum(axis=1) * 10 % 11 % 10
     ten = np.column_stack([body, first])
     second = (ten * np.arange(11, 1, -1)).sum(axis=1) * 10 % 11 % 10
-    second = np.where(rng.random(count) < 0.0125, (second + 1) % 10, second)
+    second = np.where(rng.random(count) < mistyped, (second + 1) % 10, second)
     powers = 10 ** np.arange(10, 0, -1)
     return np.asarray((ten * powers).sum(axis=1) + second, dtype=np.int64)
 
@@ -170,10 +171,11 @@ def phones(rng: np.random.Generator, region: Codes) -> Ints:
 class Growth:
     """Brings visitors and new accounts, day by day."""
 
-    def __init__(self, calendar: Calendar, users: int) -> None:
+    def __init__(self, calendar: Calendar, users: int, rates: Rates) -> None:
         self.people = People()
         self._calendar = calendar
         self._users = users
+        self._rates = rates
         self._waiting = Visitors()
         self._next_anonymous = 0
 
@@ -241,7 +243,7 @@ class Growth:
                 first_name=rng.integers(0, len(catalogue.FIRST_NAMES), count),
                 last_name=rng.integers(0, len(catalogue.LAST_NAMES), count),
                 domain=choose(rng, catalogue.EMAIL_DOMAIN_WEIGHTS, count),
-                cpf=cpfs(rng, count),
+                cpf=cpfs(rng, count, self._rates.mistyped),
                 phone=phones(rng, region),
                 subscription=np.full(count, -1, dtype=np.int64),
                 rate=rng.beta(1.3, 3.1, count),

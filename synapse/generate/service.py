@@ -191,12 +191,15 @@ class _Production:
             for table, changes in facts.changes.items():
                 log = self._payments.log if table == "payments" else self._tasks[table].log
                 log.add(changes)
+            # Topics are read from their beginning on day 0, so the warm-up's records land then.
+            self._yard.send(self._events.day(day, facts.events))
+            self._yard.send(self._documents.day(day, facts.deliveries))
             if day >= 0:
-                self._yard.send(self._land(facts))
+                self._yard.send(self._land_tables(facts))
                 self._yard.arrive(day, write=day >= first_new_day)
         return self._finish()
 
-    def _land(self, facts: DayFacts) -> list[LandedFile]:
+    def _land_tables(self, facts: DayFacts) -> list[LandedFile]:
         day, files = facts.day, []
         if day == 0:
             moment = self._calendar.start_us(0) + LOAD_HOUR * HOUR_US
@@ -212,8 +215,6 @@ class _Production:
             files += self._tasks[table].changes(day, captured[table], seq)
         payments = self._tasks["users"].captured(facts.changes["payments"])
         files += self._payments.changes(day, payments)
-        files += self._events.day(day, facts.events)
-        files += self._documents.day(day, facts.deliveries)
         return files
 
     def _sequences(self, captured: dict[str, pa.Table]) -> dict[str, pa.Array]:

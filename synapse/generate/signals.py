@@ -96,9 +96,9 @@ class Signals:
         entered = opens[logs_in]
         add("login", entered, rng.integers(2_000, 9_000, len(entered)) * 1_000, "{}", None)
         for name, mean, chance in (
-            ("screen_viewed", 1.7, None),
+            ("screen_viewed", 1.3, None),
             ("feature_used", 0.95, None),
-            ("api_request", 3.2, None),
+            ("api_request", 1.8, None),
             ("settings_changed", None, 0.02),
         ):
             repeat = rng.poisson(mean, count) if mean else (rng.random(count) < (chance or 0)) * 1

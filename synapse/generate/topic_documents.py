@@ -11,7 +11,7 @@ from synapse.generate.bad_records import bad_documents
 from synapse.generate.calendar import DAY_US, Calendar
 from synapse.generate.documents import Delivery
 from synapse.generate.frames import decimals
-from synapse.generate.hazards import Fates, Rates
+from synapse.generate.hazards import Fate, Fates, Rates
 from synapse.generate.kafka import Segment
 from synapse.generate.landing import LandedFile
 from synapse.generate.streams import Stream, Streams
@@ -41,19 +41,20 @@ class DocumentTopic:
     _offset: int = 0
 
     def day(self, day: int, deliveries: list[Delivery]) -> list[LandedFile]:
-        """The files of a day's deliveries (in order of time)."""
-        start = self.calendar.start_us(day)
+        """The files of a day's deliveries (in order of time); the warm-up's land on day 0."""
+        landed = max(day, 0)
+        start = self.calendar.start_us(landed)
         slots: dict[int, list[Delivery]] = {}
         for delivery in self._with_repeats(day, deliveries):
-            slots.setdefault((delivery.at_us - start) // _SLOT_US, []).append(delivery)
-        fates = self.fates.of(day, _SLOTS)
+            slots.setdefault(max(delivery.at_us - start, 0) // _SLOT_US, []).append(delivery)
+        fates = self.fates.of(day, _SLOTS) if day >= 0 else [Fate()] * _SLOTS
         files: list[LandedFile] = []
         for slot, batch in slots.items():
             fate = fates[slot]
-            bad = bad_documents(day, slot) if fate.bad else []
+            bad = bad_documents(landed, slot) if fate.bad else []
             segment = Segment(
                 topic=TOPIC,
-                day=day,
+                day=landed,
                 flushed_us=start + (slot + 1) * _SLOT_US,
                 partition=0,
                 offset=self._offset,
@@ -62,7 +63,7 @@ class DocumentTopic:
                 bad=bad,
             )
             files += segment.files(fate)
-            self.deliveries += [Landed(delivery, day + fate.delay) for delivery in batch]
+            self.deliveries += [Landed(delivery, landed + fate.delay) for delivery in batch]
             self._offset += len(batch) + len(bad)
         return files
 

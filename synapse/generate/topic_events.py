@@ -53,7 +53,11 @@ class EventTopic:
     _again: list[pa.Table] = field(default_factory=list)  # to be delivered again tomorrow
 
     def day(self, day: int, events: pa.Table) -> list[LandedFile]:
-        """The files of a day's events (in order of time)."""
+        """The files of a day's events (in order of time).
+
+        The connector was started on day 0 and found the warm-up's records in the topic: they land
+        then, one file a day and partition, before anything new.
+        """
         rng = self.streams.at(Stream.EVENT_IDS, day)
         count = len(events)
         ids = rng.integers(0, 2**64, (2, count), dtype=np.uint64)
@@ -65,6 +69,8 @@ class EventTopic:
             ("written_us", numpy_of(events["at_us"])),
         ):  # fmt: skip
             records = records.append_column(name, pa.array(values))
+        if day < 0:
+            return self._land(day, records, [Fate()] * (_PARTITIONS * _SLOTS))
         fates = self.fates.of(day, _PARTITIONS * _SLOTS)
         again = self._redelivered(day, records, fates)
         if len(again):
@@ -102,7 +108,8 @@ class EventTopic:
         return pa.concat_tables([*kept, again.filter(pa.array(~tomorrow))])
 
     def _land(self, day: int, records: pa.Table, fates: list[Fate]) -> list[LandedFile]:
-        start = self.calendar.start_us(day)
+        landed = max(day, 0)
+        start = self.calendar.start_us(landed)
         group = _group(records, start)
         order = np.lexsort((numpy_of(records["written_us"]), group))
         sorted_group = group[order]
@@ -115,10 +122,10 @@ class EventTopic:
             number = int(sorted_group[first])
             partition, slot = divmod(number, _SLOTS)
             fate, begins = fates[number], self._offsets[partition]
-            bad = bad_events(day, number) if fate.bad else []
+            bad = bad_events(landed, number) if fate.bad else []
             segment = Segment(
                 topic=TOPIC,
-                day=day,
+                day=landed,
                 flushed_us=start + (slot + 1) * _SLOT_US,
                 partition=partition,
                 offset=begins,
@@ -129,8 +136,8 @@ class EventTopic:
             files += segment.files(fate)
             offset[first:last] = begins + np.arange(last - first)
             seen = fate.delay if fate.copy_delay is None else min(fate.delay, fate.copy_delay)
-            arrival[first:last] = day + fate.delay
-            arrival[first + (last - first) // 2 : last] = day + seen
+            arrival[first:last] = landed + fate.delay
+            arrival[first + (last - first) // 2 : last] = landed + seen
             self._offsets[partition] += last - first + len(bad)
         back = np.argsort(order)  # to the order of the records: by ordinal, the repeated ones last
         for name, values in (("partition", group // _SLOTS), ("offset", offset[back])):
@@ -141,7 +148,7 @@ class EventTopic:
 
 def _group(records: pa.Table, start_us: int) -> Ints:
     """Number of the day's file that a record goes into: partition, then time."""
-    slot = (numpy_of(records["written_us"]) - start_us) // _SLOT_US
+    slot = np.maximum(numpy_of(records["written_us"]) - start_us, 0) // _SLOT_US
     return _partition(records) * _SLOTS + np.asarray(slot, dtype=np.int64)
 
 

@@ -42,7 +42,7 @@ class World:
     def __init__(self, calendar: Calendar, users: int, seed: int, rates: Rates) -> None:
         self.calendar = calendar
         self._streams = Streams(seed)
-        self._growth = Growth(calendar, users)
+        self._growth = Growth(calendar, users, rates)
         people = self.people = self._growth.people
         self.buffers = {table: ChangeBuffer(table) for table in SCHEMAS}
         self._events = EventBuffer()

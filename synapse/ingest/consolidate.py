@@ -74,8 +74,9 @@ class Consolidator:
         self._deliveries: list[Delivery] = []
         self._buffers: dict[tuple[Kind, date], _Buffer] = {}
         self._buffered = 0
-        # Debezium parts have the columns of DMS files, in which these names would be taken.
         self._is_cdc = shape.source.startswith("dms.")
+        # Silver names the manifest's path _source_file; Debezium parts are read as DMS files are.
+        self._lineage_of = "_landed" if self._is_cdc else "_source"
 
     def add(self, records: Records, delivery: Delivery) -> None:
         """Take the records of a file, in order; their number is already in outcome.landed."""
@@ -223,7 +224,7 @@ class Consolidator:
             name: pa.array(column, type=kind)
             for (name, kind), column in zip(_LINEAGE, values, strict=True)
         }
-        of = "_landed" if self._is_cdc else "_source"
+        of = self._lineage_of
         lineage[f"{of}_file"] = pa.array([deliveries[file].outcome.file.path for file in files])
         lineage[f"{of}_line"] = pa.array(
             [deliveries[file].first + place for file, place in zip(files, places, strict=True)],
@@ -242,7 +243,7 @@ class Consolidator:
                 f"consolidated/{self._topic}/date={day.isoformat()}/"
                 f"part-{self._part_id}-{self._parts:05d}.parquet"
             )
-            write_atomically(table, self._lake / path)
+            write_atomically(table, self._lake / path, [*keys, f"{self._lineage_of}_line"])
             self.harvest.manifest.append(self._manifest_row(path, kind, table))
         self._buffers = {}
         self._buffered = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -86,9 +87,13 @@ def write_part(
     return name
 
 
-def write_atomically(table: pa.Table, path: Path) -> None:
-    """Write Parquet under a temporary name and rename it: no reader ever sees half a file."""
+def write_atomically(table: pa.Table, path: Path, unique: Iterable[str] = ()) -> None:
+    """Write Parquet under a temporary name and rename it: no reader ever sees half a file.
+
+    unique: columns whose values hardly repeat; a dictionary of them would cost time for nothing.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.tmp")
-    pq.write_table(table, temporary, compression="zstd")
+    repeating = [name for name in table.column_names if name not in set(unique)]
+    pq.write_table(table, temporary, compression="zstd", use_dictionary=repeating)
     temporary.replace(path)

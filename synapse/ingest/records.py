@@ -122,9 +122,12 @@ def _parses(line: bytes) -> bool:
 
 
 def _from_lines(data: bytes, lines: list[bytes]) -> Records:
-    records = Records(data, "lines", [])
-    append = records.values.append
     loads = orjson.loads
+    try:
+        return Records(data, "lines", [loads(line) for line in lines])
+    except orjson.JSONDecodeError:
+        records = Records(data, "lines", [])
+    append = records.values.append
     for line in lines:
         try:
             append(loads(line))

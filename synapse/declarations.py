@@ -28,8 +28,11 @@ _PLAIN_TYPES = {
 
 @dataclass(frozen=True)
 class Column:
-    """A declared column. data_type is one of bigint, integer, varchar, timestamp, date, boolean,
-    double or decimal(p,s), in lower case without blanks."""
+    """A declared column.
+
+    data_type: bigint, integer, varchar, timestamp, date, boolean, double or decimal(p,s), in lower
+    case without blanks.
+    """
 
     name: str
     data_type: str
@@ -76,7 +79,7 @@ class DmsTable:
 
 @dataclass(frozen=True)
 class Topic:
-    """A Kafka topic landed by the Connect S3 sink. name is the topic, table its dbt source table."""
+    """A Kafka topic landed by the Connect S3 sink; table is the name of its dbt source table."""
 
     name: str
     table: str

@@ -22,7 +22,7 @@ from synapse.ingest.shapes import Batch, Rows, Shape
 # Records converted at once, and bytes of typed columns held before parts are written: both bound
 # the memory that ingest needs, whatever the number of files.
 _RECORDS_PER_BATCH = 5_000
-_BYTES_PER_FLUSH = 160 * 1024 * 1024
+_BYTES_PER_FLUSH = 64 * 1024 * 1024
 _EPOCH = date(1970, 1, 1)
 _LINEAGE = [
     ("_kafka_partition", pa.int32()),

@@ -76,7 +76,9 @@ def _whole(values: list[Any], column: Column, kind: pa.DataType) -> pa.Array:
         return pa.array(values, type=pa.string()).cast(_UTC_MICROSECONDS).cast(kind)
     if column.data_type in ("bigint", "integer"):
         numbers = [
-            int(value) if value.__class__ is str and value.isascii() and value.isdecimal() else value
+            int(value)
+            if value.__class__ is str and value.isascii() and value.isdecimal()
+            else value
             for value in values
         ]
         # Arrow would take 1.0 and True for 1: only true integers go the fast way.

@@ -29,8 +29,9 @@ class Routed:
 
 
 def scan_bronze(lake: Path) -> list[BronzeFile]:
-    """Every file below the two roots of bronze, sorted by path; names that start with '.' or '_'
-    are the writers' own and are skipped.
+    """Every file below the two roots of bronze, sorted by path.
+
+    Names that start with '.' or '_' are the writers' own and are skipped.
 
     Raises SynapseError when there is nothing at all: an empty lake is a mistake in the settings.
     """

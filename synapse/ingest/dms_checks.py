@@ -134,7 +134,7 @@ def _check_commit_time(
             checks.refused = checks.refused or (
                 "commit_time",
                 f"the commit time {table.commit_column} {what}; it must be text such as "
-                "2026-01-31 12:00:00.000000 or a timestamp (TimestampColumnName in the DMS endpoint)",
+                "2026-01-31 12:00:00.000000 or a timestamp (TimestampColumnName in DMS)",
             )
         return
     name = quoted(found[0])

@@ -51,7 +51,7 @@ def ingest_table(work: Work, table: DmsTable, files: list[BronzeFile]) -> Harves
     for reason in sorted(set(plan.held.values())):
         waiting = [path for path, why in plan.held.items() if why == reason]
         harvest.notices.append(
-            f"{table.source}: {len(waiting)} LOAD file(s) wait, beginning with {waiting[0]}: {reason}"
+            f"{table.source}: {len(waiting)} LOAD file(s) wait, first {waiting[0]}: {reason}"
         )
     _repeat(table, again, known, plan.held, harvest)
     return harvest
@@ -76,7 +76,7 @@ def _plan(work: Work, table: DmsTable, loads: list[Checked]) -> EpochPlan:
         LoadFile(version.path, version.sha256, _prefix_of(table, version.path), None, None, False)
         for version in versions
         if version.state is State.QUARANTINED
-        and version.epoch is None
+        and (version.path, version.sha256) not in work.forget
         and (version.path, version.size, version.mtime_ns) in work.on_disk
     ]
     return plan_epochs(current, candidates, as_of=work.as_of, quiet=work.quiet)

@@ -57,13 +57,15 @@ def plan_epochs(
                 plan.accept[file.path] = max(current.number, 1)
         return plan
     undated = [file for file in starters if file.is_readable and file.transfer_from is None]
-    dated = [file.transfer_from for file in starters if file.transfer_from is not None]
-    begun = min(dated, default=None)
+    begun = min(
+        (file.transfer_from for file in starters if file.transfer_from is not None), default=None
+    )
     reload = []
     for file in files:
         if not file.is_readable:
             continue
-        joins = begun is not None and (file.transfer_from or datetime.min) >= begun
+        dated = file.transfer_from
+        joins = begun is not None and dated is not None and dated >= begun
         if file in starters or joins:
             reload.append(file)
         else:

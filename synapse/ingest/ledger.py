@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import bindparam, delete, func, insert, select, update
-from sqlalchemy.engine import Connection, Engine, create_engine, make_url
+from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy.engine import Engine, create_engine, make_url
 
 from synapse.errors import SynapseError
 from synapse.ingest import tables as t
+from synapse.ingest.ledger_rows import (
+    add_counts,
+    add_drift,
+    add_refusals,
+    chunks,
+    replace_files,
+    touch_files,
+)
 from synapse.ingest.model import BronzeFile, Counts, Drift, Kind, Outcome, Refusal, State
-
-_BATCH = 5_000
 
 
 @dataclass(frozen=True)
@@ -33,10 +38,6 @@ class LoadVersion:
 def utc_now() -> datetime:
     """Wall clock as the stores keep it: UTC without a zone."""
     return datetime.now(UTC).replace(tzinfo=None)
-
-
-def _chunks(rows: list[dict[str, Any]]) -> Iterable[list[dict[str, Any]]]:
-    return (rows[start : start + _BATCH] for start in range(0, len(rows), _BATCH))
 
 
 class Ledger:
@@ -102,8 +103,9 @@ class Ledger:
     def hashes(
         self, source: str, forget: frozenset[tuple[str, str]] = frozenset()
     ) -> dict[str, list[tuple[str, int]]]:
-        """sha256 -> (path, rows landed) of the source's files that were dealt with, without those
-        (path, sha256) to forget.
+        """sha256 -> (path, rows landed) of the files that were dealt with.
+
+        forget: (path, sha256) of versions to leave out.
         """
         files = t.FILES
         query = (
@@ -124,6 +126,30 @@ class Ledger:
         query = select(files).where(files.c.path == path, files.c.sha256 == sha256)
         with self.engine.connect() as connection:
             return connection.execute(query).first()
+
+    def uncounted(self, path: str, sha256: str) -> Counts:
+        """What to add so that a version that is dealt with again is counted once."""
+        row = self.version(path, sha256)
+        if row is None or row.state == State.HELD:
+            return Counts()
+        return Counts(
+            landed=-row.landed,
+            accepted=-row.accepted,
+            duplicate=-row.duplicate,
+            quarantined=-row.quarantined,
+            files=-1,
+        )
+
+    def discard_files(self, versions: list[tuple[str, str]]) -> None:
+        """Record that whole files (path, sha256) that were quarantined are not wanted."""
+        files = t.FILES
+        with self.engine.begin() as connection:
+            for path, sha256 in versions:
+                connection.execute(
+                    update(files)
+                    .where(files.c.path == path, files.c.sha256 == sha256)
+                    .values(state=str(State.DISCARDED))
+                )
 
     def offset_gaps(self, limit: int = 20) -> list[str]:
         """Sentences about Kafka offsets that no landed file covers: lost is not late."""
@@ -174,11 +200,11 @@ class Ledger:
                 )
             )
             claims = [{**vars(file), "run_id": run_id} for file in files]
-            for batch in _chunks(claims):
+            for batch in chunks(claims):
                 connection.execute(insert(t.CLAIMS), batch)
 
     def check_claims(self, run_id: str, count: int) -> None:
-        """Raise SynapseError when another run took the files over (this one's lease had expired)."""
+        """Raise SynapseError when another run took the files over (the lease had expired)."""
         query = select(func.count()).select_from(t.CLAIMS).where(t.CLAIMS.c.run_id == run_id)
         with self.engine.connect() as connection:
             if connection.execute(query).scalar_one() != count:
@@ -216,10 +242,10 @@ class Ledger:
         """
         now = utc_now()
         with self.engine.begin() as connection:
-            self._replace_files(connection, run_id, outcomes, gone)
-            self._touch_files(connection, touched)
-            self._add_refusals(connection, run_id, refusals, now)
-            self._add_drift(connection, run_id, drift, now)
+            replace_files(connection, run_id, outcomes, gone)
+            touch_files(connection, touched)
+            add_refusals(connection, run_id, refusals, now)
+            add_drift(connection, run_id, drift, now)
             add_counts(connection, run_id, counts)
             if part is not None:
                 connection.execute(insert(t.PARTS).values(name=part, run_id=run_id))
@@ -248,8 +274,8 @@ class Ledger:
                     run_id=run_id, as_of=as_of, state="done", started_at=now, finished_at=now
                 )
             )
-            self._replace_files(connection, run_id, outcomes, [])
-            self._add_refusals(connection, run_id, refusals, now)
+            replace_files(connection, run_id, outcomes, [])
+            add_refusals(connection, run_id, refusals, now)
             add_counts(connection, run_id, counts)
             connection.execute(
                 insert(t.PARTS), [{"name": name, "run_id": run_id} for name in parts]
@@ -273,133 +299,6 @@ class Ledger:
             for row in connection.execute(pending):
                 totals.setdefault(row.source, Counts()).pending = int(row.pending)
         return dict(sorted(totals.items()))
-
-    @staticmethod
-    def _replace_files(
-        connection: Connection, run_id: str, outcomes: list[Outcome], gone: list[str]
-    ) -> None:
-        files = t.FILES
-        for path in gone:
-            connection.execute(
-                delete(files).where(files.c.path == path, files.c.state == State.HELD)
-            )
-        rows = [_file_row(outcome, run_id) for outcome in outcomes]
-        keys = [{"b_path": row["path"], "b_sha256": row["sha256"]} for row in rows]
-        if keys:
-            connection.execute(
-                delete(files).where(
-                    files.c.path == bindparam("b_path"), files.c.sha256 == bindparam("b_sha256")
-                ),
-                keys,
-            )
-        for batch in _chunks(rows):
-            connection.execute(insert(files), batch)
-
-    @staticmethod
-    def _touch_files(connection: Connection, touched: list[tuple[BronzeFile, str]]) -> None:
-        if touched:
-            connection.execute(
-                update(t.FILES)
-                .where(
-                    t.FILES.c.path == bindparam("b_path"), t.FILES.c.sha256 == bindparam("b_sha256")
-                )
-                .values(size=bindparam("b_size"), mtime_ns=bindparam("b_mtime")),
-                [
-                    {
-                        "b_path": file.path,
-                        "b_sha256": digest,
-                        "b_size": file.size,
-                        "b_mtime": file.mtime_ns,
-                    }
-                    for file, digest in touched
-                ],
-            )
-
-    @staticmethod
-    def _add_refusals(
-        connection: Connection, run_id: str, refusals: list[Refusal], now: datetime
-    ) -> None:
-        table = t.QUARANTINE
-        wanted = {refusal.id: refusal for refusal in refusals}
-        known: set[str] = set()
-        ids = sorted(wanted)
-        for start in range(0, len(ids), 500):
-            query = select(table.c.id).where(table.c.id.in_(ids[start : start + 500]))
-            known.update(connection.execute(query).scalars())
-        rows = [
-            {
-                "id": key,
-                "source": refusal.source,
-                "kind": str(refusal.kind),
-                "unit": str(refusal.unit),
-                "path": refusal.path,
-                "sha256": refusal.sha256,
-                "number": refusal.number,
-                "byte_start": refusal.byte_start,
-                "byte_end": refusal.byte_end,
-                "rule": refusal.rule,
-                "sentence": refusal.sentence,
-                "kafka_partition": refusal.kafka_partition,
-                "kafka_offset": refusal.kafka_offset,
-                "run_id": run_id,
-                "first_seen": now,
-                "last_attempt": now,
-                "attempts": 1,
-                "state": "open",
-            }
-            for key, refusal in wanted.items()
-            if key not in known
-        ]
-        for batch in _chunks(rows):
-            connection.execute(insert(table), batch)
-
-    @staticmethod
-    def _add_drift(connection: Connection, run_id: str, drift: list[Drift], now: datetime) -> None:
-        table = t.DRIFT
-        for item in drift:
-            same = (
-                (table.c.source == item.source)
-                & (table.c.column_name == item.column)
-                & (table.c.change == item.change)
-            )
-            seen = connection.execute(update(table).where(same).values(last_seen=now))
-            if seen.rowcount == 0:
-                connection.execute(
-                    insert(table).values(
-                        source=item.source,
-                        column_name=item.column,
-                        change=item.change,
-                        physical_type=item.physical_type,
-                        path=item.path,
-                        run_id=run_id,
-                        first_seen=now,
-                        last_seen=now,
-                    )
-                )
-
-
-def add_counts(connection: Connection, run_id: str, counts: dict[str, Counts]) -> None:
-    """Add to what a run has counted."""
-    sums = t.RUN_SOURCES
-    for source, count in sorted(counts.items()):
-        added = connection.execute(
-            update(sums)
-            .where(sums.c.run_id == run_id, sums.c.source == source)
-            .values({name: sums.c[name] + value for name, value in vars(count).items()})
-        )
-        if added.rowcount == 0:
-            connection.execute(insert(sums).values(run_id=run_id, source=source, **vars(count)))
-
-
-def _file_row(outcome: Outcome, run_id: str) -> dict[str, Any]:
-    row = {name: value for name, value in vars(outcome).items() if name != "file"}
-    return {
-        **row,
-        **vars(outcome.file),
-        "kind": str(outcome.kind),
-        "state": str(outcome.state),
-        "run_id": run_id,
-    }
 
 
 def _engine(url: str) -> Engine:

@@ -17,8 +17,10 @@ class Kind(StrEnum):
 
 
 class State(StrEnum):
-    """What became of a file. HELD waits (a reload that is not complete) and is looked at again;
-    DISCARDED was quarantined, and a person decided that it is not wanted.
+    """What became of a file.
+
+    HELD waits (a reload that is not complete) and is looked at again; DISCARDED was quarantined,
+    and a person decided that it is not wanted.
     """
 
     ACCEPTED = "accepted"

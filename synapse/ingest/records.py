@@ -164,9 +164,9 @@ def _line_spans(data: bytes) -> list[tuple[int, int]]:
 
 
 def _scan(data: bytes) -> tuple[list[tuple[int, int]], str]:
-    """Ranges of the values of an array or of values one after another, and what is wrong with the
-    last one ('' when nothing is).
+    """Ranges of the values of an array, or of values one after another.
 
+    The text says what is wrong with the last one, '' when nothing is.
     Read as latin-1, in which a character is a byte: what gives JSON its structure is ASCII.
     """
     text = data.decode("latin-1")

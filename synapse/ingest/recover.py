@@ -1,5 +1,6 @@
-"""Taking over what the manifest knows and the ledger does not: the ledger was lost, or a run was
-killed after its part of the manifest was in place. Nothing is accepted twice.
+"""Taking over what the manifest knows and the ledger does not, so that nothing is accepted twice.
+
+The ledger was lost, or a run was killed after its part of the manifest was in place.
 """
 
 from __future__ import annotations
@@ -55,17 +56,7 @@ def recover(
     counts: dict[str, Counts] = defaultdict(Counts)
     for outcome in outcomes:
         counts[outcome.source].add(outcome.counts())
-        before = ledger.version(outcome.file.path, outcome.sha256)
-        if before is not None:
-            counts[outcome.source].add(
-                Counts(
-                    landed=-before.landed,
-                    accepted=-before.accepted,
-                    duplicate=-before.duplicate,
-                    quarantined=-before.quarantined,
-                    files=-1,
-                )
-            )
+        counts[outcome.source].add(ledger.uncounted(outcome.file.path, outcome.sha256))
     # Replays of a killed run first: their entries are open in a ledger that was not lost.
     QuarantineIndex(ledger.engine).resolve(resolutions.values(), run_id)
     ledger.seed(

@@ -220,6 +220,8 @@ def commit(
     counts: dict[str, Counts] = defaultdict(Counts)
     for outcome in harvest.outcomes:
         counts[outcome.source].add(outcome.counts())
+        if (outcome.file.path, outcome.sha256) in work.forget:
+            counts[outcome.source].add(work.ledger.uncounted(outcome.file.path, outcome.sha256))
     now = utc_now()
     if harvest.refusals:
         write_refusals(work.lake, work.part_id, harvest.refusals, now)

@@ -105,8 +105,9 @@ def write_resolutions(lake: Path, part_id: str, resolutions: list[Resolution]) -
 
 
 def read_resolutions(lake: Path) -> dict[str, Resolution]:
-    """The newest resolution of each entry; a replay only counts with its part of the manifest,
-    without which it was killed half-way.
+    """The newest resolution of each entry.
+
+    A replay only counts with its part of the manifest, without which it was killed half-way.
     """
     found: dict[str, Resolution] = {}
     for path in sorted((lake / "quarantine").glob("outcomes-*.parquet")):

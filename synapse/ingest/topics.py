@@ -37,7 +37,9 @@ def load_schema(name: str) -> dict[str, Any]:
     return schema
 
 
-def consolidator_of(work: Work, target: Topic | DmsTable, epoch: int = 1) -> Consolidator:
+def consolidator_of(
+    work: Work, target: Topic | DmsTable, epoch: int = 1, part_id: str | None = None
+) -> Consolidator:
     """What checks and writes the records of a topic, or of a table's Debezium topic."""
     shape: Shape
     if isinstance(target, DmsTable):
@@ -48,7 +50,7 @@ def consolidator_of(work: Work, target: Topic | DmsTable, epoch: int = 1) -> Con
         schema = load_schema(target.name)
         name, shape = target.name, EventShape(target, schema)
     validator = jsonschema_rs.Draft202012Validator(schema, validate_formats=True)
-    return Consolidator(work.lake, name, shape, validator, work.part_id, epoch)
+    return Consolidator(work.lake, name, shape, validator, part_id or work.part_id, epoch)
 
 
 def ingest_topic(work: Work, target: Topic | DmsTable, files: list[BronzeFile]) -> Harvest:
@@ -96,8 +98,9 @@ def ingest_topic(work: Work, target: Topic | DmsTable, files: list[BronzeFile]) 
 
 
 def _known_deliveries(work: Work, source: str) -> dict[tuple[str, str], dict[str, int]]:
-    """(file name, sha256) -> path -> records landed: a name carries partition and offset, so the
-    same bytes under the same name elsewhere are the same delivery.
+    """(file name, sha256) -> path -> records landed.
+
+    A name carries partition and offset: the same bytes under it elsewhere are the same delivery.
     """
     known: dict[tuple[str, str], dict[str, int]] = {}
     for digest, versions in work.ledger.hashes(source, work.forget).items():

@@ -1,0 +1,147 @@
+"""Writing rows of the ledger, inside a transaction that the ledger opens."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy.engine import Connection
+
+from synapse.ingest import tables as t
+from synapse.ingest.model import BronzeFile, Counts, Drift, Outcome, Refusal, State
+
+_BATCH = 5_000
+
+
+def chunks(rows: list[dict[str, Any]]) -> Iterable[list[dict[str, Any]]]:
+    """Cut rows into pieces that one statement takes."""
+    return (rows[start : start + _BATCH] for start in range(0, len(rows), _BATCH))
+
+
+def replace_files(
+    connection: Connection, run_id: str, outcomes: list[Outcome], gone: list[str]
+) -> None:
+    """Write file versions anew; gone: paths whose held version left bronze."""
+    files = t.FILES
+    for path in gone:
+        connection.execute(delete(files).where(files.c.path == path, files.c.state == State.HELD))
+    rows = [_file_row(outcome, run_id) for outcome in outcomes]
+    keys = [{"b_path": row["path"], "b_sha256": row["sha256"]} for row in rows]
+    if keys:
+        connection.execute(
+            delete(files).where(
+                files.c.path == bindparam("b_path"), files.c.sha256 == bindparam("b_sha256")
+            ),
+            keys,
+        )
+    for batch in chunks(rows):
+        connection.execute(insert(files), batch)
+
+
+def touch_files(connection: Connection, touched: list[tuple[BronzeFile, str]]) -> None:
+    """Give known bytes their new size and time."""
+    if touched:
+        connection.execute(
+            update(t.FILES)
+            .where(t.FILES.c.path == bindparam("b_path"), t.FILES.c.sha256 == bindparam("b_sha256"))
+            .values(size=bindparam("b_size"), mtime_ns=bindparam("b_mtime")),
+            [
+                {
+                    "b_path": file.path,
+                    "b_sha256": digest,
+                    "b_size": file.size,
+                    "b_mtime": file.mtime_ns,
+                }
+                for file, digest in touched
+            ],
+        )
+
+
+def add_refusals(
+    connection: Connection, run_id: str, refusals: list[Refusal], now: datetime
+) -> None:
+    """Add refusals that the index does not hold yet."""
+    table = t.QUARANTINE
+    wanted = {refusal.id: refusal for refusal in refusals}
+    known: set[str] = set()
+    ids = sorted(wanted)
+    for start in range(0, len(ids), 500):
+        query = select(table.c.id).where(table.c.id.in_(ids[start : start + 500]))
+        known.update(connection.execute(query).scalars())
+    rows = [
+        {
+            "id": key,
+            "source": refusal.source,
+            "kind": str(refusal.kind),
+            "unit": str(refusal.unit),
+            "path": refusal.path,
+            "sha256": refusal.sha256,
+            "number": refusal.number,
+            "byte_start": refusal.byte_start,
+            "byte_end": refusal.byte_end,
+            "rule": refusal.rule,
+            "sentence": refusal.sentence,
+            "kafka_partition": refusal.kafka_partition,
+            "kafka_offset": refusal.kafka_offset,
+            "run_id": run_id,
+            "first_seen": now,
+            "last_attempt": now,
+            "attempts": 1,
+            "state": "open",
+        }
+        for key, refusal in wanted.items()
+        if key not in known
+    ]
+    for batch in chunks(rows):
+        connection.execute(insert(table), batch)
+
+
+def add_drift(connection: Connection, run_id: str, drift: list[Drift], now: datetime) -> None:
+    """Add drift, or say that it was seen again."""
+    table = t.DRIFT
+    for item in drift:
+        same = (
+            (table.c.source == item.source)
+            & (table.c.column_name == item.column)
+            & (table.c.change == item.change)
+        )
+        seen = connection.execute(update(table).where(same).values(last_seen=now))
+        if seen.rowcount == 0:
+            connection.execute(
+                insert(table).values(
+                    source=item.source,
+                    column_name=item.column,
+                    change=item.change,
+                    physical_type=item.physical_type,
+                    path=item.path,
+                    run_id=run_id,
+                    first_seen=now,
+                    last_seen=now,
+                )
+            )
+
+
+def add_counts(connection: Connection, run_id: str, counts: dict[str, Counts]) -> None:
+    """Add to what a run has counted."""
+    sums = t.RUN_SOURCES
+    for source, count in sorted(counts.items()):
+        added = connection.execute(
+            update(sums)
+            .where(sums.c.run_id == run_id, sums.c.source == source)
+            .values({name: sums.c[name] + value for name, value in vars(count).items()})
+        )
+        if added.rowcount == 0:
+            connection.execute(insert(sums).values(run_id=run_id, source=source, **vars(count)))
+
+
+def _file_row(outcome: Outcome, run_id: str) -> dict[str, Any]:
+    row = {name: value for name, value in vars(outcome).items() if name != "file"}
+    return {
+        **row,
+        **vars(outcome.file),
+        "kind": str(outcome.kind),
+        "state": str(outcome.state),
+        "run_id": run_id,
+    }

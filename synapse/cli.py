@@ -13,6 +13,7 @@ import typer
 from rich.table import Table
 
 from synapse import __version__
+from synapse.commands_quarantine import quarantine_app
 from synapse.doctor import examine
 from synapse.errors import SynapseError
 from synapse.generate.service import GenerateReport, generate
@@ -32,6 +33,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="From what DMS and Kafka Connect land to the figures that the product is run on.",
 )
+
+
+app.add_typer(quarantine_app, name="quarantine")
 
 
 class Target(StrEnum):

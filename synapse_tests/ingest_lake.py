@@ -70,7 +70,9 @@ def sequence(number: int) -> str:
     return f"{number:035d}"
 
 
-def change(number: int, order_id: int | None = 1, op: str | None = "I", **values: Any) -> dict[str, Any]:
+def change(
+    number: int, order_id: int | None = 1, op: str | None = "I", **values: Any
+) -> dict[str, Any]:
     """A valid change row unless told otherwise."""
     return {
         "Op": op,
@@ -152,7 +154,9 @@ class Lake:
             rows += pq.read_table(part).to_pylist()
         return sorted(rows, key=lambda row: str(row["path"]))
 
-    def rows(self, source: str, columns: str = "*", kind: str | None = None) -> list[tuple[Any, ...]]:
+    def rows(
+        self, source: str, columns: str = "*", kind: str | None = None
+    ) -> list[tuple[Any, ...]]:
         """What silver would read of a source, sorted."""
         paths = [
             str(self.root / row["path"])

@@ -58,7 +58,7 @@ def test_customers_and_transactions_equal_the_published_counts(warehouse: Path) 
 
 def test_weekly_repeat_purchases_of_the_sample_equal_the_published_curve(warehouse: Path) -> None:
     sample = cdnow.read_sample_customers()
-    rows = ask(warehouse, "select user_key, activity_date from gold.fct_user_days")
+    rows = ask(warehouse, "select user_id, activity_date from gold.fct_user_days")
     days = [(int(str(key)), day) for key, day in rows if isinstance(day, date)]
     curve = cdnow.cumulative_repeats((key, day) for key, day in days if key in sample)
     assert curve == cdnow.SAMPLE_REPEATS_BY_WEEK

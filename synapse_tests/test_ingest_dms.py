@@ -124,7 +124,10 @@ def test_a_number_that_would_lose_something_is_quarantined(
 @pytest.mark.parametrize(
     ("row", "rule"),
     [
-        ({"Op": "I", "dms_committed_at": "2026-03-01 00:00:00.000000", "label": "x"}, "key_present"),
+        (
+            {"Op": "I", "dms_committed_at": "2026-03-01 00:00:00.000000", "label": "x"},
+            "key_present",
+        ),
         ({"dms_committed_at": "2026-03-01 00:00:00.000000", "order_id": 1}, "known_op"),
         ({"Op": "I", "order_id": 1}, "commit_time"),
         ({"Op": "I", "dms_committed_at": 5, "order_id": 1}, "commit_time"),
@@ -195,7 +198,9 @@ def test_an_undeclared_table_is_reported_and_not_touched(lake: Lake) -> None:
     assert report.landed == 1
 
 
-def test_a_commit_time_of_a_true_timestamp_type_and_no_date_folders_are_accepted(lake: Lake) -> None:
+def test_a_commit_time_of_a_true_timestamp_type_and_no_date_folders_are_accepted(
+    lake: Lake,
+) -> None:
     rows = [change(1, dms_committed_at=datetime(2026, 3, 1))]
     for kind in (pa.timestamp("us"), pa.timestamp("ms", tz="UTC"), pa.timestamp("ns")):
         path = f"{ORDERS}/20260301-0000000010000000001{kind.unit}.parquet"

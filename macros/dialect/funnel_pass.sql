@@ -1,7 +1,8 @@
 {# R8 as one ordered pass over each user's events: every step that every attempt reached, and when.
    `events` is a relation or CTE with one row per funnel event:
-     funnel_name, user_key, event_code (the first step that has this event's name), step_codes (list:
-     the code that step 1, 2, … waits for), window_hours, occurred_at.
+     funnel_name, user_key, occurred_at, window_hours, step_count (of the funnel),
+     event_code (number of the first step that has the event's name),
+     step_masks (list: for each step of the funnel, bits 1, 2, 4, … of all steps with its event name).
    Yields funnel_name, user_key, step_number, reached_at; each step 1 begins the user's next attempt.
    What an event does depends on instants and names only, so ties need no order: a step wants an
    instant strictly after the step before it, and a start one strictly after the close.
@@ -18,10 +19,14 @@
     ) }}
 {%- endmacro %}
 
-{# DuckDB folds a list into a value of its elements' type, so events are made into states. Events are
-   sorted as whole numbers (microseconds × 32 + code: exact to the year 9999, 31 steps), ten times
-   faster than as structs; steps reached are collected as a text, which a state that nothing happens
-   to passes on for free, where a list would be copied at every event. #}
+{# Why it looks as it does on DuckDB 1.5:
+   - A list folds into a value of its elements' type, so events are made into states.
+   - list_reduce hands columns captured by its lambda over from another row once lists differ in
+     length (a wrong result, not an error), so all that the lambda needs travels in the elements.
+   - Events are sorted as whole numbers (microseconds × 32 + code: exact to the year 9999, 31 steps),
+     ten times faster than as structs.
+   - Steps reached are collected as a text, which an event that changes nothing passes on for free; a
+     list would be copied at every event. #}
 {% macro duckdb__funnel_pass(events) -%}
     select
         collected.funnel_name,
@@ -30,85 +35,87 @@
         make_timestamp((collected.reached - (collected.reached & 31)) // 32) as reached_at
     from (
         select
-            passes.funnel_name,
-            passes.user_key,
+            folded.funnel_name,
+            folded.user_key,
             unnest(
-                cast(
-                    string_split(
-                        nullif(ltrim(
-                            list_reduce(
-                                list_transform(
-                                    passes.instants,
-                                    lambda instant: {
-                                        'at_us': (instant - (instant & 31)) // 32,
-                                        'code': instant & 31,
-                                        'step': cast(0 as bigint),
-                                        'closes_us': cast(0 as bigint),
-                                        'reached': ''
-                                    }
-                                ),
-                                lambda state, event:
-                                    case
-                                        when state.step > 0 and event.at_us <= state.closes_us
-                                            then case
-                                                when event.at_us > state.at_us
-                                                    and event.code = passes.step_codes[state.step + 1]
-                                                    then {
-                                                        'at_us': event.at_us,
-                                                        'code': event.code,
-                                                        'step': state.step + 1,
-                                                        'closes_us': case
-                                                            when state.step + 1 = passes.step_count
-                                                                then event.at_us
-                                                            else state.closes_us
-                                                        end,
-                                                        'reached': state.reached || ' '
-                                                            || (event.at_us * 32 + state.step + 1)
-                                                    }
-                                                else state
-                                            end
-                                        when event.code = 1
-                                            then {
-                                                'at_us': event.at_us,
-                                                'code': event.code,
-                                                'step': cast(1 as bigint),
-                                                'closes_us': case
-                                                    when passes.step_count = 1 then event.at_us
-                                                    else event.at_us + passes.window_us
-                                                end,
-                                                'reached': state.reached || ' '
-                                                    || (event.at_us * 32 + 1)
-                                            }
-                                        else state
-                                    end,
-                                {
-                                    'at_us': cast(0 as bigint),
-                                    'code': cast(0 as bigint),
-                                    'step': cast(0 as bigint),
-                                    'closes_us': cast(0 as bigint),
-                                    'reached': ''
-                                }
-                            ).reached
-                        ), ''),
-                        ' '
-                    ) as bigint[]
-                )
+                cast(string_split(nullif(ltrim(folded.state.reached), ''), ' ') as bigint[])
             ) as reached
         from (
             select
-                funnel_events.funnel_name,
-                funnel_events.user_key,
-                any_value(funnel_events.step_codes) as step_codes,
-                len(any_value(funnel_events.step_codes)) as step_count,
-                any_value(funnel_events.window_hours) * 3600000000 as window_us,
-                list_sort(
-                    list(epoch_us(funnel_events.occurred_at) * 32 + funnel_events.event_code)
-                ) as instants
-            from {{ events }} as funnel_events
-            group by
-                funnel_events.funnel_name,
-                funnel_events.user_key
-        ) as passes
+                passes.funnel_name,
+                passes.user_key,
+                list_reduce(
+                    list_transform(
+                        passes.instants,
+                        lambda instant: {
+                            'at_us': (instant - (instant & 31)) // 32,
+                            'step_mask': passes.step_masks[instant & 31],
+                            'step': cast(0 as bigint),
+                            'step_count': passes.step_count,
+                            'closes_us': (instant - (instant & 31)) // 32 + passes.window_us,
+                            'reached': ''
+                        }
+                    ),
+                    lambda state, event:
+                        case
+                            when state.step > 0 and event.at_us <= state.closes_us
+                                then case
+                                    when event.at_us > state.at_us
+                                        and (event.step_mask >> state.step) & 1 = 1
+                                        then {
+                                            'at_us': event.at_us,
+                                            'step_mask': event.step_mask,
+                                            'step': state.step + 1,
+                                            'step_count': event.step_count,
+                                            'closes_us': case
+                                                when state.step + 1 = event.step_count
+                                                    then event.at_us
+                                                else state.closes_us
+                                            end,
+                                            'reached': state.reached || ' '
+                                                || (event.at_us * 32 + state.step + 1)
+                                        }
+                                    else state
+                                end
+                            when event.step_mask & 1 = 1
+                                then {
+                                    'at_us': event.at_us,
+                                    'step_mask': event.step_mask,
+                                    'step': cast(1 as bigint),
+                                    'step_count': event.step_count,
+                                    'closes_us': case
+                                        when event.step_count = 1 then event.at_us
+                                        else event.closes_us
+                                    end,
+                                    'reached': state.reached || ' ' || (event.at_us * 32 + 1)
+                                }
+                            else state
+                        end,
+                    {
+                        'at_us': cast(0 as bigint),
+                        'step_mask': cast(0 as bigint),
+                        'step': cast(0 as bigint),
+                        'step_count': cast(0 as bigint),
+                        'closes_us': cast(0 as bigint),
+                        'reached': ''
+                    }
+                ) as state
+            from (
+                select
+                    funnel_events.funnel_name,
+                    funnel_events.user_key,
+                    any_value(funnel_events.step_masks) as step_masks,
+                    any_value(funnel_events.step_count) as step_count,
+                    any_value(funnel_events.window_hours) * 3600000000 as window_us,
+                    list_sort(
+                        list(epoch_us(funnel_events.occurred_at) * 32 + funnel_events.event_code)
+                    ) as instants
+                from {{ events }} as funnel_events
+                group by
+                    funnel_events.funnel_name,
+                    funnel_events.user_key
+            ) as passes
+        ) as folded
     ) as collected
 {%- endmacro %}
 
@@ -128,12 +135,14 @@
         select
             funnel_events.funnel_name,
             funnel_events.user_key,
-            arbitrary(funnel_events.step_codes) as step_codes,
+            arbitrary(funnel_events.step_count) as step_count,
             arbitrary(funnel_events.window_hours) as window_hours,
             array_agg(
                 cast(
-                    row(funnel_events.occurred_at, funnel_events.event_code)
-                    as row(at timestamp(6), code integer)
+                    row(
+                        funnel_events.occurred_at,
+                        element_at(funnel_events.step_masks, funnel_events.event_code)
+                    ) as row(at timestamp(6), step_mask bigint)
                 )
                 order by funnel_events.occurred_at
             ) as instants
@@ -150,12 +159,14 @@
                 when state.step > 0 and event.at <= state.closes_at
                     then case
                         when event.at > state.at
-                            and event.code = element_at(passes.step_codes, state.step + 1)
+                            and bitwise_and(
+                                bitwise_right_shift(event.step_mask, state.step), 1
+                            ) = 1
                             then cast(
                                 row(
                                     event.at,
                                     case
-                                        when state.step + 1 = cardinality(passes.step_codes)
+                                        when state.step + 1 = passes.step_count
                                             then event.at
                                         else state.closes_at
                                     end,
@@ -171,12 +182,12 @@
                             )
                         else state
                     end
-                when event.code = 1
+                when bitwise_and(event.step_mask, 1) = 1
                     then cast(
                         row(
                             event.at,
                             case
-                                when cardinality(passes.step_codes) = 1 then event.at
+                                when passes.step_count = 1 then event.at
                                 else event.at + passes.window_hours * interval '1' hour
                             end,
                             1,

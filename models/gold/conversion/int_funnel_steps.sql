@@ -24,15 +24,19 @@ funnels as (
 
 ),
 
--- An event may recur in a funnel: its code is the first step that waits for it.
+-- An event may recur in a funnel: it stands for the first step of its name, and its mask has a bit
+-- for each.
 coded as (
 
     select
         funnel_name,
         step_number,
         event_name,
-        cast(min(step_number) over (partition by funnel_name, event_name) as integer) as event_code,
-        max(window_hours) over (partition by funnel_name) as window_hours
+        min(step_number) over (partition by funnel_name, event_name) as event_code,
+        cast(
+            sum(power(2, step_number - 1)) over (partition by funnel_name, event_name) as bigint
+        ) as step_mask,
+        window_hours
     from funnels
 
 ),
@@ -41,7 +45,9 @@ definitions as (
 
     select
         funnel_name,
-        {{ ordered_list('event_code', 'step_number') }} as step_codes
+        {{ ordered_list('step_mask', 'step_number') }} as step_masks,
+        cast(count(*) as bigint) as step_count,
+        max(window_hours) as window_hours
     from coded
     group by funnel_name
 
@@ -53,8 +59,9 @@ funnel_events as (
         coded.funnel_name,
         events.user_key,
         coded.event_code,
-        definitions.step_codes,
-        coded.window_hours,
+        definitions.step_masks,
+        definitions.step_count,
+        definitions.window_hours,
         events.occurred_at
     from events
     inner join coded

@@ -1,4 +1,5 @@
-{# Grain: one row per user and state that a run's as-of found, valid in [dbt_valid_from, dbt_valid_to).
+{# Grain: one row per user and state that a run's as-of found, valid in
+     [dbt_valid_from, dbt_valid_to).
    Keys: user_id and dbt_valid_from.
    Incremental: dbt's timestamp strategy on the moment a run first saw the state; none in a backfill.
    Rules: silver contract (its open rows are those of hist_dms__users). #}

@@ -1,11 +1,13 @@
 """How a world of `cdc_model` lands: DMS files with every hazard that DMS is known for.
 
-Rows in no order, files split, repeated under another name, overlapping, early and late; loads with
-and without Op and transfer time, overwritten in place, half of a reload today and the rest tomorrow.
+Rows in no order, files split, repeated under another name, overlapping, early and late; loads
+with and without Op and transfer time, overwritten in place, half of a reload today and the rest
+tomorrow.
 """
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -107,7 +109,7 @@ def _change_files(world: World, chance: random.Random) -> list[LandedFile]:
 def _split(rows: list[Row], pieces: int, chance: random.Random) -> list[list[Row]]:
     cuts = sorted(chance.randint(0, len(rows)) for _ in range(pieces - 1))
     bounds = [0, *cuts, len(rows)]
-    return [rows[a:b] for a, b in zip(bounds, bounds[1:], strict=False) if a < b]
+    return [rows[a:b] for a, b in itertools.pairwise(bounds) if a < b]
 
 
 def _values_columns(rows: Sequence[Values | None]) -> dict[str, pa.Array]:

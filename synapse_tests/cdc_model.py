@@ -1,13 +1,14 @@
 """A source table as a plain dict with its exact history: what silver must say after any landing.
 
-A `World` is one declared table: its epochs (full loads), and independent cases, each with keys of its
-own, so that many small histories share one table, one lake and one dbt run. `World.changes` is what
-the source's log delivers, `World.current` and `World.history` what CONTRACT 3 makes of it. How it
-lands in files is `cdc_landing`'s concern.
+A `World` is one declared table: its epochs (full loads), and independent cases, each with keys of
+its own, so that many small histories share one table, one lake and one dbt run. `World.changes` is
+what the source's log delivers, `World.current` and `World.history` what CONTRACT 3 makes of it. How
+it lands in files is `cdc_landing`'s concern.
 """
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections import defaultdict
 from collections.abc import Sequence
@@ -234,9 +235,9 @@ class _Simulation:
         """Move the clock; without a sequence, only to where the rules can tell the order."""
         step = max(_GAPS[gap], 0) if not self.world.sequence else _GAPS[gap]
         moved = max(self.now + step * _ONE, self.floor)
-        if not self.world.sequence and moved == self.now:
-            if not all(_is_decidable(self.tied[key] + ops) for key in touched):
-                moved += _ONE
+        is_tied = moved == self.now and not self.world.sequence
+        if is_tied and not all(_is_decidable(self.tied[key] + ops) for key in touched):
+            moved += _ONE
         if moved != self.now:
             self.tied.clear()
         self.now = moved
@@ -275,8 +276,7 @@ def _is_decidable(ops: list[str]) -> bool:
     if "K" in ops:
         return len(ops) == 1
     rank = {"D": 0, "I": 1, "U": 2} if "I" in ops else {"U": 0, "D": 1}
-    pairs = zip(ops, ops[1:], strict=False)
-    return all(rank[a] < rank[b] or a == b == "U" for a, b in pairs)
+    return all(rank[a] < rank[b] or a == b == "U" for a, b in itertools.pairwise(ops))
 
 
 _ACTIONS = st.builds(

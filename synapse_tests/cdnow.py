@@ -60,7 +60,8 @@ class Purchase:
 
 def _file(name: str) -> Path:
     spec = find_spec("lifetimes")
-    assert spec is not None and spec.origin is not None, "the dev environment lacks lifetimes"
+    assert spec is not None, "the dev environment lacks lifetimes"
+    assert spec.origin is not None, "lifetimes is installed without its files"
     return Path(spec.origin).parent / "datasets" / name
 
 

@@ -45,7 +45,7 @@ class DailySteps:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Tell pytest what we cannot mend: dbt leaves its log file open for the interpreter to close."""
+    """Tell pytest what we cannot mend: dbt leaves its log file open."""
     for problem in ("ResourceWarning", "pytest.PytestUnraisableExceptionWarning"):
         config.addinivalue_line("filterwarnings", f"ignore:.*dbt[.]log.*:{problem}")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -138,6 +139,11 @@ class Lake:
         file.parent.mkdir(parents=True, exist_ok=True)
         pq.write_table(pa.table(columns), file)
         return file
+
+    def land_copy(self, file: Path, path: Path) -> None:
+        """Copy a file to a path below the lake."""
+        (self.root / path).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, self.root / path)
 
     def ingest(self, as_of: datetime = AS_OF, run_id: str | None = None) -> IngestReport:
         """One ingest; checks the accounting identity, which always holds."""

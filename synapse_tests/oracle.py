@@ -229,9 +229,7 @@ def _cohorts(product: Product, basis: str, grain: str) -> dict[date, list[str]]:
 def _active_between(product: Product, keys: Iterable[str], first: date, last: date) -> int:
     last = min(last, product.last_complete)
     return sum(
-        1
-        for key in keys
-        if any(first <= day <= last for day in product.active_days.get(key, ()))
+        1 for key in keys if any(first <= day <= last for day in product.active_days.get(key, ()))
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from synapse_tests.oracle import MESSAGE_SENT, DAY, Event, FunnelDefinition, Product
+from synapse_tests.oracle import DAY, MESSAGE_SENT, Event, FunnelDefinition, Product
 
 SESSION_GAP = timedelta(minutes=30)
 

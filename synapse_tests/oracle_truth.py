@@ -1,4 +1,4 @@
-"""What the oracle starts from: the generator's truth and the configuration seeds, as plain Python."""
+"""What the oracle starts from: the generator's truth and the seeds, as plain Python."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The same bronze, landed otherwise: shuffled, split, repeated, overlapping, in other steps.
 
-Load files keep their names and their epochs' order (DMS gives them no choice): each epoch's set comes
-from what ingest retained. Everything else may arrive whenever and however it likes.
+Load files keep their names and their epochs' order (DMS gives them no choice): each epoch's set
+comes from what ingest retained. Everything else may arrive whenever and however it likes.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ class Relanding:
         topic, partition, offset = path.name.split(".")[0].rsplit("+", 2)
         lines = _lines(path)
         cut = self._chance.randint(0, len(lines))
-        if not all(line.lstrip().startswith(b"{") and line.rstrip().endswith(b"}") for line in lines):
+        if not all(line.startswith(b"{") and line.rstrip().endswith(b"}") for line in lines):
             cut = 0  # one object over several lines, or something broken: as a whole
         self.split += bool(cut)
         for begins, piece in ((0, lines[:cut]), (cut, lines[cut:])):

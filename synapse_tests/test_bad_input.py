@@ -1,4 +1,4 @@
-"""What people get wrong gets one clear sentence and an exit code; what lands wrong stops nothing."""
+"""What people get wrong gets one sentence and an exit code; what lands wrong stops nothing."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ Synapse = Callable[..., Outcome]
 def synapse(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> Synapse:
-    """Call the command line in this process, far from any project or environment of the caller's."""
+    """Call the command line in this process, far from the caller's project and environment."""
     for name in ("SYNAPSE_LAKE", "SYNAPSE_WAREHOUSE", "SYNAPSE_STATE", "SYNAPSE_TARGET"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)
@@ -137,7 +137,8 @@ def occupied(small_lake: Path) -> Iterator[Path]:
         stdout=subprocess.PIPE,
         text=True,
     )
-    assert holder.stdout is not None and holder.stdout.readline() == "1\n"
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == "1\n"
     yield warehouse
     holder.communicate("\n", timeout=30)
 
@@ -146,7 +147,8 @@ def test_an_occupied_warehouse(synapse: Synapse, occupied: Path, small_lake: Pat
     before = files_of(small_lake)
     outcome = synapse("run", "daily", "--lake", small_lake, "--project-dir", PROJECT_DIR)
     assert outcome.code == 1
-    assert str(occupied) in outcome.sentence and "another process" in outcome.sentence
+    assert str(occupied) in outcome.sentence
+    assert "another process" in outcome.sentence
     assert files_of(small_lake) == before, "half-written"
 
 
@@ -192,7 +194,8 @@ def test_a_broken_configuration_seed(
     before = files_of(small_lake)
     outcome = synapse("run", "daily", "--lake", small_lake, "--project-dir", project)
     assert outcome.code == 1
-    assert str(path) in outcome.sentence and named in outcome.sentence
+    assert str(path) in outcome.sentence
+    assert named in outcome.sentence
     assert files_of(small_lake) == before, "half-written"
 
 
@@ -218,7 +221,8 @@ def test_bad_usage_exits_with_2(
     before = files_of(small_lake)
     outcome = synapse(*arguments, *lake)
     assert outcome.code == 2
-    assert outcome.err and "Traceback" not in outcome.err
+    assert outcome.err
+    assert "Traceback" not in outcome.err
     assert files_of(small_lake) == before, "half-written"
 
 
@@ -287,7 +291,8 @@ def test_what_lands_wrong_is_refused_and_the_rest_goes_on(
     outcome = synapse(*arguments, "--date", DATE)
     assert outcome.code == 0, outcome.err + outcome.out
     said = " ".join(outcome.out.split())
-    assert "quarantined" in said and "synapse.invoices" in said.replace("/", ".")
+    assert "quarantined" in said
+    assert "synapse.invoices" in said.replace("/", ".")
     assert files_of(messy_lake / "bronze") == bronze, "bronze is never changed"
     with duckdb.connect(str(messy_lake / "warehouse.duckdb"), read_only=True) as warehouse:
         users = warehouse.execute("select user_id from gold.dim_users order by all").fetchall()

@@ -110,6 +110,11 @@ def build(lake: Settings, project: Path, now: datetime, *arguments: str) -> None
     assert result.succeeded, "\n".join(result.failures)
 
 
+def table_name(prefix: str, number: int) -> str:
+    """Return the silver model of the prefix for a table."""
+    return f"silver.{prefix}_dms__t{number:02d}"
+
+
 def _rows(lake: Settings, query: str) -> list[tuple[object, ...]]:
     with duckdb.connect(str(lake.warehouse), read_only=True) as connection:
         return connection.execute(query).fetchall()
@@ -119,7 +124,7 @@ def state_problems(lake: Settings, number: int, world: World) -> dict[int, list[
     """Return, by case, where stg_dms__ and the model disagree."""
     keys = ", ".join(world.key)
     found: dict[Key, tuple[Values | None, bool]] = {}
-    query = f"select {keys}, name, score, updated_at, _is_deleted from silver.stg_dms__t{number:02d}"
+    query = f"select {keys}, name, score, updated_at, _is_deleted from {table_name('stg', number)}"
     problems: dict[int, list[str]] = {}
     for row in _rows(lake, query):
         *key_parts, name, score, updated_at, is_deleted = row
@@ -142,14 +147,16 @@ def history_problems(lake: Settings, number: int, world: World) -> dict[int, lis
     keys = ", ".join(world.key)
     query = (
         f"select {keys}, _version, name, score, updated_at, _valid_from, _valid_to, _is_current "
-        f"from silver.hist_dms__t{number:02d}"
+        f"from {table_name('hist', number)}"
     )
     width = len(world.key)
     found = sorted(_rows(lake, query), key=lambda row: row[: width + 1])  # type: ignore[misc]
     expected = sorted(
         (
-            (*v.key, v.number, v.values.name, v.values.score, v.values.updated_at)
-            + (v.valid_from, v.valid_to, v.valid_to is None)
+            (
+                *(*v.key, v.number, v.values.name, v.values.score, v.values.updated_at),
+                *(v.valid_from, v.valid_to, v.valid_to is None),
+            )
             for v in world.history()
         ),
         key=lambda row: row[: width + 1],

@@ -49,9 +49,7 @@ def test_customers_and_transactions_equal_the_published_counts(warehouse: Path) 
     payments = "select count(*), count(distinct user_id), min(currency), max(currency), "
     payments += "sum(amount_cents) from gold.fct_payments"
     cents = sum(purchase.amount_cents for purchase in cdnow.read_master())
-    assert ask(warehouse, payments) == [
-        (cdnow.TRANSACTIONS, cdnow.CUSTOMERS, "USD", "USD", cents)
-    ]
+    assert ask(warehouse, payments) == [(cdnow.TRANSACTIONS, cdnow.CUSTOMERS, "USD", "USD", cents)]
     events = "select count(*) from gold.fct_events where event_name = 'payment_paid'"
     assert ask(warehouse, events) == [(cdnow.TRANSACTIONS,)]
 

@@ -198,7 +198,7 @@ def test_an_undeclared_table_is_reported_and_not_touched(lake: Lake) -> None:
     assert report.landed == 1
 
 
-def test_a_commit_time_of_a_true_timestamp_type_and_no_date_folders_are_accepted(
+def test_a_commit_time_of_a_true_timestamp_and_no_date_folders_are_accepted(
     lake: Lake,
 ) -> None:
     rows = [change(1, dms_committed_at=datetime(2026, 3, 1))]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from datetime import datetime
 from decimal import Decimal
@@ -138,8 +139,6 @@ def test_a_damaged_gzip_file_is_quarantined_whole(lake: Lake) -> None:
 
 
 def test_unzipping_is_bounded() -> None:
-    import gzip
-
     bomb = gzip.compress(bytes(1_000_000))
     with pytest.raises(UnreadableError, match="more than 1,000 bytes"):
         unzip(bomb, limit=1_000)

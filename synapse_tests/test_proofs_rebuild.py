@@ -1,4 +1,4 @@
-"""Incremental = full refresh = rebuild; twice = once; any landing of the same bronze = same silver."""
+"""Incremental = full refresh = rebuild; twice = once; any landing of one bronze = one silver."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_any_order_splitting_and_repetition_of_bronze_gives_the_same_silver(
         arguments = ["run", "--select", "path:models/silver"]
         result = invoke_dbt(arguments, settings, steps.project, run_id=f"step-{step}")
         assert result.succeeded, "\n".join(result.failures)
-    assert relanding.repeated > 0 and relanding.split > 0
+    assert min(relanding.repeated, relanding.split) > 0, "this landing was no other than the first"
     reference = tmp_path / "reference.duckdb"
     shutil.copy2(steps.copies[-1], reference)
     assert_same_silver(reference, settings.warehouse)
@@ -99,4 +99,3 @@ def assert_same_silver(left: Path, right: Path) -> None:
         if difference.relation not in seeds
     ]
     assert not differences, "\n".join(map(str, differences))
-

@@ -71,7 +71,7 @@ def test_rows_as_at_a_commit_point_equal_the_source_of_that_moment(
 ) -> None:
     key = f"{table[:-1]}_id"
     history = read_truth(steps.settings.lake, f"history_{table}")
-    columns = [name for name in read_truth(steps.settings.lake, table)[0]]
+    columns = list(read_truth(steps.settings.lake, table)[0])
     instants = sorted({change["committed_at"] for change in history})
     stride = max(len(instants) // COMMIT_POINTS, 1)
     points = {*instants[::stride], instants[0], instants[-1]}

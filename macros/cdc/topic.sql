@@ -4,6 +4,7 @@
 {%- endmacro %}
 
 
+{# A topic's node in the graph; only while executing. #}
 {% macro topic_declaration(table_name) -%}
     {%- do return(
         graph.sources.values()

@@ -21,6 +21,7 @@
 {%- endmacro %}
 
 
+{# The run's own tables, where they are not there yet. #}
 {% macro create_ops_tables() -%}
     {# Not dbt's create_schema: it opens a transaction that no hook commits. #}
     {%- do run_query('create schema if not exists ' ~ schema_name('ops') | trim) -%}

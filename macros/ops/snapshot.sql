@@ -50,11 +50,13 @@ where {{ 'false' if run_is_backfill() else 'not living._is_deleted' }}
 {%- endmacro %}
 
 
-{# Post-hooks of a snapshot: which run took it. Its tests compare with silver only right after. #}
+{# Post-hook of a snapshot, before mark_snapshot_taken: one row a snapshot. #}
 {% macro forget_snapshot_taken(snapshot_name) -%}
     delete from {{ ops_relation('snapshots_taken') }} where snapshot = {{ sql_text(snapshot_name) }}
 {%- endmacro %}
 
+
+{# Post-hook of a snapshot: which run took it. Its tests compare it with silver only right after. #}
 {% macro mark_snapshot_taken(snapshot_name) -%}
     insert into {{ ops_relation('snapshots_taken') }}
     select

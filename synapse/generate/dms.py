@@ -338,7 +338,7 @@ def stray_load(moment_us: int) -> LandedFile:
 def arrived(history: list[pa.Table], table: str, days: int) -> pa.Table:
     """What arrived of a table's history before day `days`, in order."""
     everything = pa.concat_tables(history) if history else history_schema(table).empty_table()
-    return everything.filter(numpy_of(everything["arrival_day"]) < days)
+    return everything.filter(pa.array(numpy_of(everything["arrival_day"]) < days)).combine_chunks()
 
 
 def living(history: pa.Table, table: str) -> pa.Table:

@@ -1,23 +1,25 @@
 """Conversations kept as documents: they grow, and every growth is delivered as a whole document."""
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 import orjson
 
 from synapse.generate import catalogue, texts
 from synapse.generate.calendar import SECOND_US
-from synapse.generate.chat import ASSISTANT, SYSTEM, USER, Lines, Talks
-from synapse.generate.frames import Bools, Ints, join, moments, scramble
+from synapse.generate.chat import Lines, Talks
+from synapse.generate.frames import Bools, Ints, join, moments, pool, scramble, take
 from synapse.generate.people import GONE, People
 
 _TEXTS: list[str] = texts.MESSAGE_TEXTS.to_pylist()
+_ROLES = pool(catalogue.ROLES)
+_MODELS = pool([model.name for model in catalogue.MODELS])
 _REOPENED = 0.08  # share of documents that go on on a later day
 
 
-@dataclass(frozen=True)
-class DocumentLine:
-    """One message of a document."""
+class DocumentLine(NamedTuple):
+    """One message of a document (a tuple: there are a tenth of all messages)."""
 
     role: str
     content: str
@@ -73,7 +75,7 @@ class Document:
         return orjson.dumps(record)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Delivery:
     """A document as it stood when it was sent, with its first `count` messages."""
 
@@ -107,21 +109,22 @@ class Documents:
     ) -> None:
         """Write the talks that `stored` selects into documents; the last talks are `continued`."""
         which = np.flatnonzero(stored)
-        starts = np.searchsorted(lines.talk, np.arange(len(talks) + 1)).tolist()
         opened = len(talks) - len(continued)
         # Everything that can be drawn or written for all documents at once is: one by one, it
         # would cost more than the rest of the day.
-        sent_at: list[str] = join(moments(lines.sent_us, "T", 3), "Z").to_pylist()
+        kept = np.flatnonzero(stored[lines.talk])
+        written = _lines(talks, lines, kept)
+        starts = np.searchsorted(lines.talk[kept], which).tolist()
+        ends = np.searchsorted(lines.talk[kept], which, side="right").tolist()
         returns = np.where(rng.random(len(which)) < _REOPENED, rng.integers(1, 5, len(which)), 0)
         lags = (rng.integers(1_000, 20_000, (len(which), 3)) * 1_000).tolist()
         fresh = self._open(talks, which[which < opened], rng)
         documents = fresh + continued
-        for document, talk, due, lag in zip(
-            documents, which.tolist(), returns.tolist(), lags, strict=True
+        for document, start, end, due, lag in zip(
+            documents, starts, ends, returns.tolist(), lags, strict=True
         ):
-            span = slice(starts[talk], starts[talk + 1])
             before = len(document.lines)
-            document.lines.extend(_lines(lines, span, sent_at[span], document.model))
+            document.lines.extend(written[start:end])
             self._deliver(document, before, lag)
             if due:
                 self._returning.setdefault(day + due, []).append(document)
@@ -175,20 +178,21 @@ class Documents:
             self._waiting.append(Delivery(earlier, document, count))
 
 
-def _lines(lines: Lines, span: slice, sent_at: list[str], model: int) -> list[DocumentLine]:
-    name = catalogue.MODELS[model].name
-    rows: Ints = lines.sent_us[span] // 1_000 * 1_000
-    roles = {USER: "user", ASSISTANT: "assistant", SYSTEM: "system"}
-    return [
-        DocumentLine(roles[role], _TEXTS[text], sent, stamp, name, tokens, mood if told else None)
-        for role, text, sent, stamp, tokens, mood, told in zip(
-            lines.role[span].tolist(),
-            lines.text[span].tolist(),
-            rows.tolist(),
-            sent_at,
-            lines.tokens[span].tolist(),
-            lines.sentiment[span].tolist(),
-            lines.has_sentiment[span].tolist(),
-            strict=True,
+def _lines(talks: Talks, lines: Lines, kept: Ints) -> list[DocumentLine]:
+    """The messages that `kept` selects."""
+    sent = lines.sent_us[kept] // 1_000 * 1_000
+    mood: list[int | None] = lines.sentiment[kept].tolist()
+    for row in np.flatnonzero(~lines.has_sentiment[kept]).tolist():
+        mood[row] = None
+    return list(
+        map(
+            DocumentLine,
+            take(_ROLES, lines.role[kept]).to_pylist(),
+            [_TEXTS[text] for text in lines.text[kept].tolist()],
+            sent.tolist(),
+            join(moments(sent, "T", 3), "Z").to_pylist(),
+            take(_MODELS, talks.model[lines.talk[kept]]).to_pylist(),
+            lines.tokens[kept].tolist(),
+            mood,
         )
-    ]
+    )

@@ -213,14 +213,13 @@ def _where(condition: Bools, value: str, otherwise: pa.Array) -> pa.Array:
 def distinct(deliveries: list[pa.Table], days: int) -> pa.Table:
     """The accepted events: of what arrived before day `days`, the least offset of each."""
     everything = pa.concat_tables(deliveries)
-    everything = everything.filter(numpy_of(everything["arrival_day"]) < days)
+    everything = everything.filter(pa.array(numpy_of(everything["arrival_day"]) < days))
     ordinal = numpy_of(everything["ordinal"])
+    if (np.diff(ordinal) > 0).all():  # nothing was delivered twice
+        return everything.combine_chunks()
     order = np.lexsort((numpy_of(everything["offset"]), numpy_of(everything["partition"]), ordinal))
     first = np.diff(ordinal[order], prepend=-1) != 0
-    kept = order[first]
-    if len(kept) < len(ordinal) or (np.diff(kept) < 0).any():
-        everything = everything.take(kept)
-    return everything.combine_chunks()
+    return everything.combine_chunks().take(pa.array(order[first]))
 
 
 def truth(events: pa.Table) -> pa.Table:

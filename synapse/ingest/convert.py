@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
@@ -15,7 +16,8 @@ from synapse.declarations import Column
 
 _EPOCH = datetime(1970, 1, 1)
 _EPOCH_DATE = date(1970, 1, 1)
-_DIGITS = re.compile(r"[+-]?[0-9]+")
+# More digits than any integer column holds; Python refuses to read very long ones.
+_DIGITS = re.compile(r"[+-]?[0-9]{1,40}")
 _NUMBER = re.compile(r"[+-]?[0-9]+([.][0-9]+)?([eE][+-]?[0-9]+)?")
 _UTC_MICROSECONDS = pa.timestamp("us", tz="UTC")
 # Whole numbers below this are milliseconds, else microseconds (nanoseconds above the second bound):
@@ -105,7 +107,7 @@ def _converter(column: Column) -> Callable[[Any], Any]:
 
 
 def _shown(value: Any) -> str:
-    text = canonical_json(value).decode() if not isinstance(value, str) else repr(value)
+    text = repr(value) if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return text if len(text) <= 80 else text[:77] + "..."
 
 

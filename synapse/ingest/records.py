@@ -132,7 +132,7 @@ def _from_lines(data: bytes, lines: list[bytes]) -> Records:
         try:
             append(loads(line))
         except orjson.JSONDecodeError as error:
-            records.errors[len(records.values)] = f"the line is no JSON: {error}"
+            records.errors[len(records.values)] = f"the record is no JSON: {error}"
             append(None)
     return records
 

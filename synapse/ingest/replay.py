@@ -118,7 +118,7 @@ def _replay(
     resolutions = [
         Resolution(entry.id, "replayed", entry.attempts + 1, now) for entry in accepted
     ] + [
-        Resolution(entry.id, "open", entry.attempts + 1, now, refused[entry.id].sentence)
+        Resolution(entry.id, "open", entry.attempts + 1, now)
         for entry in chosen
         if entry.id in refused
     ]

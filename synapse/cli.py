@@ -84,9 +84,7 @@ def _version(show: bool) -> None:
 def root(
     version: Annotated[
         bool,
-        typer.Option(
-            "--version", callback=_version, is_eager=True, help="Show the version."
-        ),
+        typer.Option("--version", callback=_version, is_eager=True, help="Show the version."),
     ] = False,
 ) -> None:
     """Work on a lake; every command says with --help what it needs."""
@@ -116,9 +114,7 @@ def _say_run(report: RunReport) -> None:
     if report.status == "unchanged":
         out.print("Nothing new since the last run: silver and gold stand as they are")
         return
-    counts = ", ".join(
-        f"{count} {status}" for status, count in sorted(report.dbt.statuses.items())
-    )
+    counts = ", ".join(f"{count} {status}" for status, count in sorted(report.dbt.statuses.items()))
     out.print(f"dbt: {counts} in {report.dbt.seconds:.1f} s")
     for sentence in report.dbt.warnings:
         out.print(f"  data quality: {sentence}", highlight=False, soft_wrap=True)
@@ -126,22 +122,14 @@ def _say_run(report: RunReport) -> None:
         out.print(f"  failed: {sentence}", style="red", highlight=False, soft_wrap=True)
 
 
-@app.command(
-    "generate", epilog="Example: synapse generate --lake lake --users 5000 --days 120"
-)
+@app.command("generate", epilog="Example: synapse generate --lake lake --users 5000 --days 120")
 def generate_command(
     lake: LakeOption = None,
-    users: Annotated[
-        int, typer.Option(min=1, help="About how many people sign up.")
-    ] = 5000,
+    users: Annotated[int, typer.Option(min=1, help="About how many people sign up.")] = 5000,
     days: Annotated[int, typer.Option(min=1, help="How many days.")] = 120,
     seed: Annotated[int, typer.Option(min=0, help="Same seed, same bytes.")] = 7,
-    append: Annotated[
-        bool, typer.Option("--append", help="Add the next day(s) instead.")
-    ] = False,
-    hazards: Annotated[
-        Hazards, typer.Option(help="How badly the data behaves.")
-    ] = Hazards.normal,
+    append: Annotated[bool, typer.Option("--append", help="Add the next day(s) instead.")] = False,
+    hazards: Annotated[Hazards, typer.Option(help="How badly the data behaves.")] = Hazards.normal,
     as_json: JsonOption = False,
 ) -> None:
     """Land a believable bronze from a simulated product."""
@@ -168,9 +156,7 @@ def ingest_command(
     settings = Settings.load(lake=lake)
     instant = resolve_as_of(as_of, None, settings.business_timezone)
     with progress_bar("ingest") as progress:
-        report = ingest(
-            settings, find_project(project_dir), as_of=instant, progress=progress
-        )
+        report = ingest(settings, find_project(project_dir), as_of=instant, progress=progress)
     print_json(report) if as_json else _say_ingested(report)
 
 
@@ -213,9 +199,7 @@ def run_command(
 def demo_command(
     lake: LakeOption = None,
     project_dir: ProjectOption = None,
-    users: Annotated[
-        int, typer.Option(min=1, help="About how many people sign up.")
-    ] = 5000,
+    users: Annotated[int, typer.Option(min=1, help="About how many people sign up.")] = 5000,
     days: Annotated[int, typer.Option(min=35, help="How many days.")] = 120,
 ) -> None:
     """Generate a lake, build it, and show its numbers; about a minute."""
@@ -239,9 +223,7 @@ def demo_command(
     # The simulated product's clock, not ours: its last date has just ended.
     instant = parse_as_of(orjson.loads(parameters.read_bytes())["as_of"])
     with progress_bar("daily") as progress:
-        outcome = run(
-            settings, project, schedule="daily", as_of=instant, progress=progress
-        )
+        outcome = run(settings, project, schedule="daily", as_of=instant, progress=progress)
     _say_run(outcome)
     if outcome.status == "failed":
         raise typer.Exit(1)
@@ -271,9 +253,7 @@ def status_command(
     """Show what ran, for which as-of, and what it refused."""
     settings = Settings.load(lake=lake)
     if not settings.lake.is_dir():
-        raise SynapseError(
-            f"there is no lake at {settings.lake}: give --lake or set SYNAPSE_LAKE"
-        )
+        raise SynapseError(f"there is no lake at {settings.lake}: give --lake or set SYNAPSE_LAKE")
     history = RunHistory(settings.state)
     runs = history.latest(limit)
     history.close()
@@ -286,11 +266,7 @@ def status_command(
     for heading in ("landed", "duplicate", "quarantined"):
         table.add_column(heading, justify="right")
     for item in runs:
-        seconds = (
-            (item.finished_at - item.started_at).total_seconds()
-            if item.finished_at
-            else None
-        )
+        seconds = (item.finished_at - item.started_at).total_seconds() if item.finished_at else None
         table.add_row(
             f"{item.started_at:%Y-%m-%d %H:%M:%S}",
             item.schedule,

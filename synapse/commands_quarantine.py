@@ -50,9 +50,7 @@ def list_command(
         table.add_column(heading, overflow="fold")
     for entry in found:
         where = entry.path if entry.number is None else f"{entry.path} #{entry.number}"
-        table.add_row(
-            entry.id, entry.rule, where, entry.sentence, str(entry.attempts), entry.state
-        )
+        table.add_row(entry.id, entry.rule, where, entry.sentence, str(entry.attempts), entry.state)
     out.print(table)
 
 
@@ -114,7 +112,7 @@ def replay_command(
         out.print("They reach silver with the next: synapse run")
 
 
-@quarantine_app.command("discard", epilog='Example: synapse quarantine discard 4f1c --reason "test"')
+@quarantine_app.command("discard", epilog="Example: synapse quarantine discard 4f1c --reason test")
 def discard_command(
     ids: Annotated[list[str], typer.Argument(help="Ids, or their beginnings.")],
     reason: Annotated[str, typer.Option("--reason", help="Why they will never be good.")],

@@ -68,9 +68,7 @@ def _read(connection: duckdb.DuckDBPyConnection) -> KeyFigures:
         [_HISTORY_DAYS],
     ).fetchall()
     if not rows:
-        raise SynapseError(
-            "gold has no complete business date yet: run again after the day ends"
-        )
+        raise SynapseError("gold has no complete business date yet: run again after the day ends")
     day, dau, wau, actives_28d, mau, stickiness, new_users = rows[0]
     headline = connection.execute(
         "select retention_1d_rate, retention_7d_rate, retention_30d_rate "
@@ -134,23 +132,17 @@ def render(figures: KeyFigures) -> Group:
     activity.add_row("stickiness (1 / 28 days)", _percent(figures.stickiness_rate))
     activity.add_row("new on the day", f"{figures.new_users:,}")
 
-    retention = Table(
-        title="Retention of sign-ups (28 daily cohorts each)", title_justify="left"
-    )
+    retention = Table(title="Retention of sign-ups (28 daily cohorts each)", title_justify="left")
     for period in figures.retention:
         retention.add_column(period, justify="right")
     retention.add_row(*(_percent(rate) for rate in figures.retention.values()))
 
-    funnel = Table(
-        title="Sign-up funnel (7 days, mature entry dates)", title_justify="left"
-    )
+    funnel = Table(title="Sign-up funnel (7 days, mature entry dates)", title_justify="left")
     for heading in ("step", "reached", "of entered", "of the step before"):
         funnel.add_column(heading, justify="left" if heading == "step" else "right")
     before: int | None = None
     for step in figures.funnel:
-        overall = (
-            step.reached_count / step.entered_count if step.entered_count else None
-        )
+        overall = step.reached_count / step.entered_count if step.entered_count else None
         stepwise = step.reached_count / before if before else None
         funnel.add_row(
             f"{step.step_number} {step.step_name}",

@@ -40,12 +40,8 @@ def print_json(value: Any) -> None:
             return item.isoformat()
         raise TypeError(f"{type(item).__name__} has no JSON form")
 
-    options = (
-        orjson.OPT_INDENT_2 | orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_NON_STR_KEYS
-    )
-    sys.stdout.write(
-        orjson.dumps(value, default=default, option=options).decode() + "\n"
-    )
+    options = orjson.OPT_INDENT_2 | orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_NON_STR_KEYS
+    sys.stdout.write(orjson.dumps(value, default=default, option=options).decode() + "\n")
 
 
 @contextmanager
@@ -58,9 +54,7 @@ def progress_bar(title: str) -> Iterator[ProgressCallback]:
         TimeElapsedColumn(),
         TextColumn("{task.description}"),
     )
-    with Progress(
-        *columns, console=err, transient=True, disable=not err.is_terminal
-    ) as progress:
+    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as progress:
         task = progress.add_task("", title=title, total=None)
 
         def update(label: str, done: int, total: int) -> None:

@@ -46,8 +46,8 @@ def land(files: Sequence[LandedFile], step: int, folder: Path) -> None:
     if any(file.path == "LOAD00000001.parquet" for file in arriving):
         # DMS empties the folder's loads before it writes a new set.
         keep = {file.path for file in arriving}
-        for path in sorted(loads - keep):
-            (folder / path).unlink(missing_ok=True)
+        for name in sorted(loads - keep):
+            (folder / name).unlink(missing_ok=True)
     for file in arriving:
         path = folder / file.path
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -11,6 +11,7 @@ import random
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import duckdb
@@ -71,7 +72,7 @@ class Relanding:
         for landed_path, sha256, epoch in accepted:
             retained = self.source / "retained" / sha256
             target = self.target / landed_path
-            self._at(epoch - 1, lambda retained=retained, target=target: _copy(retained, target))
+            self._at(epoch - 1, partial(_copy, retained, target))
 
     def _next_name(self, folder: Path) -> Path:
         self._number += 1
@@ -83,7 +84,7 @@ class Relanding:
         if self._chance.random() < 0.25 or not _is_parquet(path):
             for _ in range(self._repetitions()):
                 target = self._next_name(folder)
-                self._at(None, lambda path=path, target=target: _copy(path, target))
+                self._at(None, partial(_copy, path, target))
             return
         table = pq.read_table(path)
         rows = self._chance.sample(range(len(table)), len(table))
@@ -96,7 +97,7 @@ class Relanding:
         for piece in filter(None, pieces):
             target = self._next_name(folder)
             taken = table.take(pa.array(piece))
-            self._at(None, lambda taken=taken, target=target: _write(taken, target))
+            self._at(None, partial(_write, taken, target))
 
     def _plan_records(self, path: Path) -> None:
         relative = path.relative_to(self.source)
@@ -118,7 +119,7 @@ class Relanding:
                 if self._chance.random() < 0.3:
                     target = target.with_name(f"{name}.gz")
                     data = gzip.compress(data, mtime=0)
-                self._at(None, lambda data=data, target=target: _write_bytes(data, target))
+                self._at(None, partial(_write_bytes, data, target))
 
     def _repetitions(self) -> int:
         again = self._chance.random() < 0.2

@@ -11,6 +11,7 @@ import random
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
@@ -115,7 +116,7 @@ def table_name(prefix: str, number: int) -> str:
     return f"silver.{prefix}_dms__t{number:02d}"
 
 
-def _rows(lake: Settings, query: str) -> list[tuple[object, ...]]:
+def _rows(lake: Settings, query: str) -> list[tuple[Any, ...]]:
     with duckdb.connect(str(lake.warehouse), read_only=True) as connection:
         return connection.execute(query).fetchall()
 
@@ -128,8 +129,8 @@ def state_problems(lake: Settings, number: int, world: World) -> dict[int, list[
     problems: dict[int, list[str]] = {}
     for row in _rows(lake, query):
         *key_parts, name, score, updated_at, is_deleted = row
-        key = tuple(key_parts)  # type: ignore[arg-type]
-        values = Values(name, score, updated_at) if updated_at else None  # type: ignore[arg-type]
+        key = tuple(key_parts)
+        values = Values(name, score, updated_at) if updated_at else None
         if key in found:
             problems.setdefault(world.case_of(key), []).append(f"stg has key {key} twice")
         found[key] = (values, bool(is_deleted))
@@ -150,8 +151,8 @@ def history_problems(lake: Settings, number: int, world: World) -> dict[int, lis
         f"from {table_name('hist', number)}"
     )
     width = len(world.key)
-    found = sorted(_rows(lake, query), key=lambda row: row[: width + 1])  # type: ignore[misc]
-    expected = sorted(
+    found = sorted(_rows(lake, query), key=lambda row: row[: width + 1])
+    expected: list[tuple[Any, ...]] = sorted(
         (
             (
                 *(*v.key, v.number, v.values.name, v.values.score, v.values.updated_at),
@@ -165,7 +166,7 @@ def history_problems(lake: Settings, number: int, world: World) -> dict[int, lis
     for label, rows, others in (("has", found, expected), ("lacks", expected, found)):
         for row in rows:
             if row not in others:
-                key: Key = tuple(row[:width])  # type: ignore[assignment]
+                key: Key = tuple(row[:width])
                 shown = " ".join(map(str, row))
                 problems.setdefault(world.case_of(key), []).append(f"hist {label} {shown}")
     return problems

@@ -31,9 +31,7 @@ def parse_date(text: str) -> date:
     try:
         return date.fromisoformat(text)
     except ValueError as error:
-        raise UsageError(
-            f"--date {text!r} is no date: write it like 2026-06-28"
-        ) from error
+        raise UsageError(f"--date {text!r} is no date: write it like 2026-06-28") from error
 
 
 def resolve_as_of(as_of: str | None, day: str | None, timezone: str) -> datetime:

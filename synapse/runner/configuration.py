@@ -51,9 +51,7 @@ def _read(path: Path, row_type: type[Row]) -> list[tuple[int, Row]]:
     except (OSError, UnicodeDecodeError) as error:
         raise SynapseError(f"{path} cannot be read as UTF-8 text: {error}") from error
     reader = csv.DictReader(text.splitlines())
-    required = [
-        name for name, info in row_type.model_fields.items() if info.is_required()
-    ]
+    required = [name for name, info in row_type.model_fields.items() if info.is_required()]
     missing = [name for name in required if name not in (reader.fieldnames or [])]
     if missing:
         raise SynapseError(
@@ -84,9 +82,7 @@ def check_configuration(project_dir: Path) -> None:
     ])  # fmt: skip
     path = seeds / "funnels.csv"
     steps = _read(path, FunnelStep)
-    _unique(
-        path, [(line, (row.funnel_name, str(row.step_number))) for line, row in steps]
-    )
+    _unique(path, [(line, (row.funnel_name, str(row.step_number))) for line, row in steps])
     funnels: dict[str, list[FunnelStep]] = {}
     for line, step in steps:
         funnel = funnels.setdefault(step.funnel_name, [])
@@ -97,9 +93,7 @@ def check_configuration(project_dir: Path) -> None:
                 f"({funnel[0].window_hours} and {step.window_hours} hours); a funnel has one"
             )
     for name, funnel in funnels.items():
-        if sorted(step.step_number for step in funnel) != list(
-            range(1, len(funnel) + 1)
-        ):
+        if sorted(step.step_number for step in funnel) != list(range(1, len(funnel) + 1)):
             raise SynapseError(
                 f"{path}: the steps of funnel {name} are not numbered 1 to {len(funnel)}"
             )

@@ -11,9 +11,7 @@ from synapse.errors import SynapseError
 from synapse.settings import Settings
 
 
-def connect_warehouse(
-    path: Path, *, read_only: bool = False
-) -> duckdb.DuckDBPyConnection:
+def connect_warehouse(path: Path, *, read_only: bool = False) -> duckdb.DuckDBPyConnection:
     """Open the embedded warehouse. Raises SynapseError when it is occupied or is no warehouse."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -88,18 +88,12 @@ class RunHistory:
             connection.execute(
                 update(_RUNS)
                 .where(_RUNS.c.run_id == run_id)
-                .values(
-                    status=status, finished_at=naive_utc(datetime.now(UTC)), **values
-                )
+                .values(status=status, finished_at=naive_utc(datetime.now(UTC)), **values)
             )
 
     def latest(self, limit: int = 20) -> list[Run]:
         """Return the newest runs, newest first."""
-        query = (
-            select(_RUNS)
-            .order_by(_RUNS.c.started_at.desc(), _RUNS.c.run_id)
-            .limit(limit)
-        )
+        query = select(_RUNS).order_by(_RUNS.c.started_at.desc(), _RUNS.c.run_id).limit(limit)
         with self._engine.connect() as connection:
             return [Run(**row._mapping) for row in connection.execute(query)]
 

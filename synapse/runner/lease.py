@@ -69,24 +69,18 @@ def _acquire(engine: Engine, name: str, owner: str) -> None:
         connection.execute(
             delete(_LEASES).where(_LEASES.c.name == name, _LEASES.c.expires_at < _now())
         )
-        holder = connection.execute(
-            select(_LEASES).where(_LEASES.c.name == name)
-        ).first()
+        holder = connection.execute(select(_LEASES).where(_LEASES.c.name == name)).first()
         if holder is not None and holder.host == host and not _is_alive(holder.pid):
             # Killed on this machine: no need to wait for the expiry.
             connection.execute(
-                delete(_LEASES).where(
-                    _LEASES.c.name == name, _LEASES.c.owner == holder.owner
-                )
+                delete(_LEASES).where(_LEASES.c.name == name, _LEASES.c.owner == holder.owner)
             )
     try:
         with engine.begin() as connection:
             connection.execute(insert(_LEASES).values(**row))
     except IntegrityError:
         with engine.connect() as connection:
-            holder = connection.execute(
-                select(_LEASES).where(_LEASES.c.name == name)
-            ).first()
+            holder = connection.execute(select(_LEASES).where(_LEASES.c.name == name)).first()
         who = holder.owner if holder else "a run that has just ended"
         until = f"{holder.expires_at:%H:%M:%S} UTC" if holder else "now"
         raise LeaseHeldError(

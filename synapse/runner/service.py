@@ -87,18 +87,14 @@ def _run_leased(
     before = history.last_built()
     history.start(run_id, schedule, as_of)
     try:
-        report = ingest(
-            settings, project_dir, as_of=as_of, run_id=run_id, progress=progress
-        )
+        report = ingest(settings, project_dir, as_of=as_of, run_id=run_id, progress=progress)
         counts = {
             "landed": report.landed,
             "accepted": report.accepted,
             "duplicate": report.duplicate,
             "quarantined": report.quarantined,
         }
-        fingerprint = inputs_fingerprint(
-            settings, project_dir, selector=schedule, as_of=as_of
-        )
+        fingerprint = inputs_fingerprint(settings, project_dir, selector=schedule, as_of=as_of)
         if (
             not full_refresh
             and before is not None
@@ -115,9 +111,7 @@ def _run_leased(
             arguments += ["--exclude-resource-type", "snapshot"]
         if full_refresh:
             arguments += ["--full-refresh"]
-        result = invoke_dbt(
-            arguments, settings, project_dir, run_id=run_id, progress=progress
-        )
+        result = invoke_dbt(arguments, settings, project_dir, run_id=run_id, progress=progress)
     except BaseException as error:
         history.finish(run_id, "failed", detail=str(error) or type(error).__name__)
         raise
@@ -132,18 +126,12 @@ def _run_leased(
     return RunReport(run_id, schedule, status, as_of, report, result)
 
 
-def build_docs(
-    settings: Settings, project_dir: Path, progress: Progress | None = None
-) -> Path:
+def build_docs(settings: Settings, project_dir: Path, progress: Progress | None = None) -> Path:
     """Write the dbt docs site as one file and return its path."""
     ensure_packages(project_dir)
-    result = invoke_dbt(
-        ["docs", "generate", "--static"], settings, project_dir, progress=progress
-    )
+    result = invoke_dbt(["docs", "generate", "--static"], settings, project_dir, progress=progress)
     if not result.succeeded:
-        raise SynapseError(
-            f"the docs site could not be built: {'; '.join(result.failures)}"
-        )
+        raise SynapseError(f"the docs site could not be built: {'; '.join(result.failures)}")
     target = settings.lake / "dbt" / settings.target / "static_index.html"
     site = settings.lake / "docs" / "index.html"
     site.parent.mkdir(parents=True, exist_ok=True)

@@ -24,6 +24,7 @@ class Settings(BaseModel):
     target: dbt target.
     reload_quiet_minutes: a reload of LOAD files counts as complete once its newest transfer time
         lies this long before as-of (CONTRACT 1.1: never half a reload).
+    processes: how many processes read small files at once; the machine's cores unless set.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -34,6 +35,7 @@ class Settings(BaseModel):
     business_timezone: str = DEFAULT_TIMEZONE
     target: str = "duckdb"
     reload_quiet_minutes: int = 30
+    processes: int = 1
 
     @classmethod
     def load(cls, lake: str | Path | None = None, target: str | None = None) -> Settings:
@@ -62,7 +64,8 @@ class Settings(BaseModel):
                 os.environ.get("SYNAPSE_BUSINESS_TIMEZONE") or DEFAULT_TIMEZONE
             ),
             target=_target(target or os.environ.get("SYNAPSE_TARGET") or "duckdb"),
-            reload_quiet_minutes=_minutes(os.environ.get("SYNAPSE_RELOAD_QUIET_MINUTES") or "30"),
+            reload_quiet_minutes=_whole("SYNAPSE_RELOAD_QUIET_MINUTES", 30),
+            processes=max(_whole("SYNAPSE_PROCESSES", os.cpu_count() or 1), 1),
         )
 
 
@@ -83,9 +86,8 @@ def _target(name: str) -> str:
     return name
 
 
-def _minutes(text: str) -> int:
+def _whole(name: str, default: int) -> int:
+    text = os.environ.get(name) or str(default)
     if not text.isdigit():
-        raise SynapseError(
-            f"SYNAPSE_RELOAD_QUIET_MINUTES is {text!r}; give whole minutes, for example 30."
-        )
+        raise SynapseError(f"{name} is {text!r}; give a whole number, for example {default}.")
     return int(text)

@@ -101,7 +101,7 @@ class Relanding:
 
     def _plan_records(self, path: Path) -> None:
         relative = path.relative_to(self.source)
-        topic, partition, offset = path.name.split(".")[0].rsplit("+", 2)
+        topic, partition, offset = path.name.partition(".json")[0].rsplit("+", 2)
         lines = _lines(path)
         cut = self._chance.randint(0, len(lines))
         if not all(line.startswith(b"{") and line.rstrip().endswith(b"}") for line in lines):

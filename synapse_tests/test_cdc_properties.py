@@ -97,6 +97,7 @@ def bare_project(folder: Path) -> Path:
         for path in sorted((project / part).rglob("*"), reverse=True):
             path.unlink() if path.is_file() else path.rmdir()
     (project / "models" / "silver").mkdir(exist_ok=True)
+    (project / "models" / "exposures.yml").unlink()
     return project
 
 

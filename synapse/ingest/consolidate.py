@@ -1,11 +1,10 @@
-"""Many small record files into few Parquet parts: check, convert, sort, write, account."""
+"""Records of topic files: check each, convert it without loss, and account for it."""
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
-from pathlib import Path
+from dataclasses import dataclass
+from datetime import date, timedelta
 from typing import Any
 
 import jsonschema_rs
@@ -13,16 +12,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from synapse.ingest.convert import canonical_json, convert
-from synapse.ingest.dms import sha256_of
-from synapse.ingest.manifest import write_atomically
-from synapse.ingest.model import Drift, Harvest, Kind, ManifestRow, Outcome, Refusal, Unit
+from synapse.ingest.model import Drift, Harvest, Kind, Outcome, Refusal, Unit
+from synapse.ingest.parts import DayTable, lineage_prefix
 from synapse.ingest.records import KafkaIdentity, Records
 from synapse.ingest.shapes import Batch, Rows, Shape
 
-# Records converted at once, and bytes of typed columns held before parts are written: both bound
-# the memory that ingest needs, whatever the number of files.
-_RECORDS_PER_BATCH = 5_000
-_BYTES_PER_FLUSH = 64 * 1024 * 1024
+_RECORDS_PER_BATCH = 5_000  # converted at once
 _EPOCH = date(1970, 1, 1)
 _LINEAGE = [
     ("_kafka_partition", pa.int32()),
@@ -40,43 +35,20 @@ class Delivery:
     first: int = 1
 
 
-@dataclass
-class _Buffer:
-    tables: list[pa.Table] = field(default_factory=list)
-    bytes: int = 0
+class Converter:
+    """Takes the record files of one topic and makes typed rows of them.
 
-
-class Consolidator:
-    """Takes the record files of one topic and writes its parts.
-
-    Counts go to the outcome of each file; refusals, manifest rows and drift to `harvest`. epoch is
-    that of load rows (snapshots of Debezium).
+    Counts go to the outcome of each file, refusals and drift to `harvest`, rows to `tables`.
     """
 
-    def __init__(
-        self,
-        lake: Path,
-        topic: str,
-        shape: Shape,
-        validator: jsonschema_rs.Draft202012Validator,
-        part_id: str,
-        epoch: int = 1,
-    ) -> None:
+    def __init__(self, shape: Shape, validator: jsonschema_rs.Draft202012Validator) -> None:
         self.harvest = Harvest()
-        self._lake = lake
-        self._topic = topic
+        self.tables: list[DayTable] = []
         self._shape = shape
         self._validator = validator
-        self._part_id = part_id
-        self._epoch = epoch
-        self._parts = 0
         self._batch = Batch()
         self._deliveries: list[Delivery] = []
-        self._buffers: dict[tuple[Kind, date], _Buffer] = {}
-        self._buffered = 0
         self._is_cdc = shape.source.startswith("dms.")
-        # Silver names the manifest's path _source_file; Debezium parts are read as DMS files are.
-        self._lineage_of = "_landed" if self._is_cdc else "_source"
 
     def add(self, records: Records, delivery: Delivery) -> None:
         """Take the records of a file, in order; their number is already in outcome.landed."""
@@ -105,11 +77,9 @@ class Consolidator:
         if len(batch.values) >= _RECORDS_PER_BATCH or len(batch.files) >= _RECORDS_PER_BATCH:
             self._convert()
 
-    def finish(self) -> Harvest:
-        """Write what is left, and return all that was brought in."""
+    def finish(self) -> None:
+        """Convert what is left."""
         self._convert()
-        self._flush()
-        return self.harvest
 
     def _refuse(self, file: int, position: int, rule: str, sentence: str) -> None:
         delivery, records = self._deliveries[file], self._batch.files[file]
@@ -149,11 +119,9 @@ class Consolidator:
             arrays, refused = self._typed(rows)
             for index, (rule, sentence) in sorted(refused.items()):
                 self._refuse(batch.file_of[index], batch.position[index], rule, sentence)
-            self._buffer(rows, arrays, refused)
+            self._split_by_kind(rows, arrays, refused)
         self._batch = Batch()
         self._deliveries = []
-        if self._buffered > _BYTES_PER_FLUSH:
-            self._flush()
 
     def _see_image_drift(self, batch: Batch) -> None:
         if not self._is_cdc:
@@ -173,7 +141,7 @@ class Consolidator:
                 refused.setdefault(rows.record_of[row], ("column_type", sentence))
         return arrays, refused
 
-    def _buffer(
+    def _split_by_kind(
         self, rows: Rows, arrays: dict[str, pa.Array], refused: dict[int, tuple[str, str]]
     ) -> None:
         table = pa.table(arrays | self._lineage(rows))
@@ -184,11 +152,11 @@ class Consolidator:
                     each is kind and record not in refused
                     for each, record in zip(kinds, rows.record_of, strict=True)
                 ]
-                self._buffer_by_date(kind, table.filter(pa.array(mask, type=pa.bool_())))
+                self._split_by_date(kind, table.filter(pa.array(mask, type=pa.bool_())))
             else:
-                self._buffer_by_date(kind, table)
+                self._split_by_date(kind, table)
 
-    def _buffer_by_date(self, kind: Kind, table: pa.Table) -> None:
+    def _split_by_date(self, kind: Kind, table: pa.Table) -> None:
         times = table.column(self._shape.time_column)
         if self._is_cdc:
             times = pc.strptime(pc.utf8_slice_codeunits(times, 0, 10), "%Y-%m-%d", "us")
@@ -200,10 +168,8 @@ class Consolidator:
         for item in counts:
             rows = item["counts"].as_py()
             day = _EPOCH + timedelta(days=item["values"].as_py())
-            buffer = self._buffers.setdefault((kind, day), _Buffer())
-            buffer.tables.append(table.slice(start, rows))
+            self.tables.append(DayTable(kind, day, table.slice(start, rows)))
             start += rows
-        self._buffered += table.nbytes
 
     def _lineage(self, rows: Rows) -> dict[str, pa.Array]:
         batch, record_of = self._batch, rows.record_of
@@ -224,46 +190,14 @@ class Consolidator:
             name: pa.array(column, type=kind)
             for (name, kind), column in zip(_LINEAGE, values, strict=True)
         }
-        of = self._lineage_of
+        # Silver names the manifest's path _source_file; Debezium parts are read as DMS files are.
+        of = lineage_prefix(self._shape)
         lineage[f"{of}_file"] = pa.array([deliveries[file].outcome.file.path for file in files])
         lineage[f"{of}_line"] = pa.array(
             [deliveries[file].first + place for file, place in zip(files, places, strict=True)],
             type=pa.int64(),
         )
         return lineage
-
-    def _flush(self) -> None:
-        for (kind, day), buffer in sorted(self._buffers.items()):
-            names = (self._shape.time_column, *self._shape.sort_by)
-            keys = [*names, "_kafka_partition", "_kafka_offset", "_payload_hash"]
-            table = pa.concat_tables(buffer.tables)
-            table = table.sort_by([(key, "ascending") for key in keys])
-            self._parts += 1
-            path = (
-                f"consolidated/{self._topic}/date={day.isoformat()}/"
-                f"part-{self._part_id}-{self._parts:05d}.parquet"
-            )
-            write_atomically(table, self._lake / path, [*keys, f"{self._lineage_of}_line"])
-            self.harvest.manifest.append(self._manifest_row(path, kind, table))
-        self._buffers = {}
-        self._buffered = 0
-
-    def _manifest_row(self, path: str, kind: Kind, table: pa.Table) -> ManifestRow:
-        epoch_at = None
-        if kind is Kind.LOAD:
-            earliest = pc.min(table.column(self._shape.time_column)).as_py()
-            epoch_at = datetime.fromisoformat(earliest)
-        return ManifestRow(
-            path=path,
-            landed_path=f"bronze/kconnect/topics/{self._topic}",
-            source=self._shape.source,
-            kind=kind,
-            rows=table.num_rows,
-            bytes=(self._lake / path).stat().st_size,
-            sha256=sha256_of(self._lake / path),
-            epoch=self._epoch if kind is Kind.LOAD else None,
-            epoch_at=epoch_at,
-        )
 
 
 def _complaint(validator: jsonschema_rs.Draft202012Validator, value: Any) -> str:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
-import shutil
 from collections import defaultdict
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,8 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from synapse.declarations import DmsTable
-from synapse.errors import SynapseError
 from synapse.ingest.dms_checks import Checks, compile_checks, explain, literal, quoted
+from synapse.ingest.files import retain
 from synapse.ingest.model import BronzeFile, Kind, ManifestRow, Refusal, Unit
 
 # DMS counts LOAD files in hexadecimal: ...09, 0A.
@@ -43,12 +41,6 @@ class Checked:
 def kind_of(file: BronzeFile) -> Kind:
     """Whether DMS wrote the file as a full load or as changes."""
     return Kind.LOAD if _LOAD_NAME.fullmatch(file.name) else Kind.CHANGE
-
-
-def sha256_of(path: Path) -> str:
-    """SHA-256 of a file's bytes, in bounded memory."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def connect() -> duckdb.DuckDBPyConnection:
@@ -263,23 +255,4 @@ def write_clean(
         f"where not ({checks.broken}) order by file_row_number) "
         f"to {literal(str(temporary))} (format parquet, compression zstd)"
     )
-    temporary.replace(target)
-
-
-def retain(lake: Path, path: str, sha256: str, target: Path) -> None:
-    """Copy a file of bronze by content; a copy that is there already is the same bytes.
-
-    Raises SynapseError when the file was overwritten meanwhile.
-    """
-    if target.exists():
-        return
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.name}.tmp")
-    shutil.copyfile(lake / path, temporary)
-    if sha256_of(temporary) != sha256:
-        temporary.unlink()
-        raise SynapseError(
-            f"{lake / path} was overwritten while it was being read; nothing was accepted. "
-            "Run `synapse ingest` again."
-        )
     temporary.replace(target)

@@ -10,9 +10,9 @@ from synapse.ingest.dms import (
     check_files,
     kind_of,
     refusals_of,
-    sha256_of,
 )
 from synapse.ingest.epochs import CurrentEpoch, EpochPlan, LoadFile, plan_epochs
+from synapse.ingest.files import sha256_of
 from synapse.ingest.ledger import LoadVersion
 from synapse.ingest.model import BronzeFile, Drift, Harvest, Kind, Outcome, State
 from synapse.ingest.store import keep_raw

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from synapse.ingest.files import write_atomically
 from synapse.ingest.model import Kind, ManifestRow
 
 _TIMESTAMP = pa.timestamp("us")
@@ -85,15 +85,3 @@ def write_part(
     name = f"part-{part_id}.parquet"
     write_atomically(table, lake / "manifest" / name)
     return name
-
-
-def write_atomically(table: pa.Table, path: Path, unique: Iterable[str] = ()) -> None:
-    """Write Parquet under a temporary name and rename it: no reader ever sees half a file.
-
-    unique: columns whose values hardly repeat; a dictionary of them would cost time for nothing.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.tmp")
-    repeating = [name for name in table.column_names if name not in set(unique)]
-    pq.write_table(table, temporary, compression="zstd", use_dictionary=repeating)
-    temporary.replace(path)

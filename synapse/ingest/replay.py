@@ -22,8 +22,8 @@ from synapse.ingest.consolidate import Delivery
 from synapse.ingest.discover import scan_bronze
 from synapse.ingest.dms import Checked, check_files, connect, refusals_of, write_clean
 from synapse.ingest.dms_table import ingest_table
+from synapse.ingest.files import write_atomically
 from synapse.ingest.ledger import utc_now
-from synapse.ingest.manifest import write_atomically
 from synapse.ingest.model import (
     BronzeFile,
     Harvest,
@@ -36,11 +36,12 @@ from synapse.ingest.model import (
 )
 from synapse.ingest.quarantine import find_entry, payloads_of
 from synapse.ingest.quarantine_index import Entry, QuarantineIndex
+from synapse.ingest.reading import converter_of
 from synapse.ingest.records import KafkaIdentity, Records
 from synapse.ingest.recover import REPLAYED_ROWS
 from synapse.ingest.service import commit, failing, naive_utc, opened
 from synapse.ingest.store import Resolution, write_resolutions
-from synapse.ingest.topics import consolidator_of, ingest_topic
+from synapse.ingest.topics import ingest_topic, part_writer
 from synapse.ingest.work import Work
 from synapse.settings import Settings
 
@@ -221,9 +222,7 @@ def _replay_records(
     target = _target(declarations, source)
     if target is None:
         return _undeclared(several)
-    epoch = max((load.epoch or 1 for load in work.ledger.loads(source)), default=1)
-    # Whole files of the topic may be replayed as well: their parts need other names.
-    consolidator = consolidator_of(work, target, epoch, part_id=f"{work.part_id}-records")
+    converter = converter_of(target)
     for item in several:
         records = Records(item.payload, "whole", [None])
         try:
@@ -234,10 +233,15 @@ def _replay_records(
             BronzeFile(item.path, 0, 0), item.sha256, source, item.kind, State.ACCEPTED
         )
         kafka = KafkaIdentity(item.kafka_partition, item.kafka_offset)
-        consolidator.add(records, Delivery(outcome, kafka, item.number or 1))
-    done = consolidator.finish()
+        converter.add(records, Delivery(outcome, kafka, item.number or 1))
+    converter.finish()
+    done = converter.harvest
     refused = {item.id: item for item in done.refusals}
     done.refusals = []
+    # Whole files of the topic may be replayed as well: their parts need other names.
+    writer = part_writer(work, target, f"{work.part_id}-records")
+    writer.add(converter.tables)
+    done.manifest += writer.finish()
     harvest.merge(done)
     return refused
 

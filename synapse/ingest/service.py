@@ -97,6 +97,7 @@ def ingest(
             part_id=part_id,
             on_disk=frozenset((file.path, file.size, file.mtime_ns) for file in files),
             recorded=recorded,
+            processes=settings.processes,
             progress=progress,
         )
         claimed = _declared(routed)

@@ -14,8 +14,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from synapse.ingest.dms import retain
-from synapse.ingest.manifest import write_atomically
+from synapse.ingest.files import retain, write_atomically
 from synapse.ingest.model import Kind, Refusal, Unit
 
 _REFUSALS = pa.schema(

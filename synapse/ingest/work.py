@@ -32,7 +32,7 @@ class Work:
     """One ingest: as_of is naive UTC, part_id names the files that it writes.
 
     on_disk: (path, size, mtime_ns) of everything in bronze. forget: (path, sha256) of refused files
-    that are tried again, as if they had just landed.
+    that are tried again, as if they had just landed. processes: how many may read at once.
     """
 
     lake: Path
@@ -44,4 +44,5 @@ class Work:
     on_disk: frozenset[tuple[str, int, int]] = frozenset()
     recorded: Recorded = field(default_factory=Recorded)
     forget: frozenset[tuple[str, str]] = frozenset()
+    processes: int = 1
     progress: Progress | None = None

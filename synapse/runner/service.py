@@ -9,6 +9,7 @@ from pathlib import Path
 
 from synapse.deps import ensure_packages
 from synapse.errors import SynapseError
+from synapse.ingest.discover import scan_bronze
 from synapse.ingest.service import IngestReport, ingest
 from synapse.runner.configuration import check_configuration
 from synapse.runner.context import connect_warehouse, write_run_context
@@ -50,6 +51,7 @@ def run(
     """
     run_id = uuid.uuid4().hex
     check_configuration(project_dir)
+    scan_bronze(settings.lake)  # an empty lake is refused before anything is written to it
     # An occupied warehouse must be refused before anything is accepted or written.
     connect_warehouse(settings.warehouse).close()
     packages = ensure_packages(project_dir)

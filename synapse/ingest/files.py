@@ -1,0 +1,56 @@
+"""Files of the lake: their hashes, and writing them so that no reader ever sees half of one."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from synapse.errors import SynapseError
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file's bytes, in bounded memory."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def write_atomically(table: pa.Table, path: Path, unique: Iterable[str] = ()) -> None:
+    """Write Parquet under a temporary name and rename it: no reader ever sees half a file.
+
+    unique: columns whose values hardly repeat; a dictionary of them would cost time for nothing.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = _aside(path)
+    repeating = [name for name in table.column_names if name not in set(unique)]
+    pq.write_table(table, temporary, compression="zstd", use_dictionary=repeating)
+    temporary.replace(path)
+
+
+def retain(lake: Path, path: str, sha256: str, target: Path) -> None:
+    """Copy a file of bronze by content; a copy that is there already is the same bytes.
+
+    Raises SynapseError when the file was overwritten meanwhile.
+    """
+    if target.exists():
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = _aside(target)
+    shutil.copyfile(lake / path, temporary)
+    if sha256_of(temporary) != sha256:
+        temporary.unlink()
+        raise SynapseError(
+            f"{lake / path} was overwritten while it was being read; nothing was accepted. "
+            "Run `synapse ingest` again."
+        )
+    temporary.replace(target)
+
+
+def _aside(path: Path) -> Path:
+    # Several readers of one ingest may keep the same bytes at once.
+    return path.with_name(f".{path.name}.{os.getpid()}.tmp")

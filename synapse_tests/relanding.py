@@ -64,15 +64,15 @@ class Relanding:
     def _plan_loads(self) -> None:
         with duckdb.connect() as connection:
             accepted = connection.execute(
-                "select distinct landed_path, sha256, epoch from read_parquet(?) "
+                "select distinct landed_path, path, epoch from read_parquet(?) "
                 "where kind = 'load' and landed_path like '%.parquet' order by all",
                 [str(self.source / "manifest" / "*.parquet")],
             ).fetchall()
         self._epochs = max((epoch for *_, epoch in accepted), default=1)
-        for landed_path, sha256, epoch in accepted:
-            retained = self.source / "retained" / sha256
+        for landed_path, path, epoch in accepted:
+            # What was kept of it: without the rows that broke a rule, which silver never had.
             target = self.target / landed_path
-            self._at(epoch - 1, partial(_copy, retained, target))
+            self._at(epoch - 1, partial(_copy, self.source / path, target))
 
     def _next_name(self, folder: Path) -> Path:
         self._number += 1

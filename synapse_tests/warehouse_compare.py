@@ -14,7 +14,7 @@ import duckdb
 import pyarrow as pa
 
 COMPARED_SCHEMAS = ("silver", "gold")
-EXEMPT_COLUMNS = frozenset({"_ingested_at", "_source_file", "_source_line", "run_id", "_run_id"})
+EXEMPT_COLUMNS = frozenset({"_ingested_at", "_source_file", "run_id", "_run_id"})
 _SHOWN_ROWS = 3
 
 

@@ -72,7 +72,11 @@
 {# SQL: files whose rows stand in the base model and that the reading model has not taken up. #}
 {% macro files_pending(base_name, model_name) -%}
     (
-        select files_accepted.file_id, files_accepted.path, files_accepted.kind
+        select
+            files_accepted.file_id,
+            files_accepted.path,
+            files_accepted.kind,
+            files_accepted.ingested_at
         from {{ ops_relation('files_accepted') }} as files_accepted
         inner join {{ ops_relation('files_seen') }} as base_seen
             on files_accepted.file_id = base_seen.file_id

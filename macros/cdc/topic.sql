@@ -44,14 +44,13 @@
         '_kafka_partition': 'integer',
         '_kafka_offset': 'bigint',
         '_payload_hash': 'varchar',
-        '_source_line': 'bigint',
     } -%}
-    {%- set names = columns | map(attribute='name') | list + technical.keys() | list -%}
+    {%- set lineage = ['_source_file', '_source_line'] -%}
+    {%- set names = columns | map(attribute='name') | list + technical.keys() | list + lineage -%}
 
 with landed as (
 
-    {{ read_bronze(parts, names + ['_source_file'], files_to_read(topic, model.name), '_part_file')
-        | indent }}
+    {{ read_bronze(parts, names, files_to_read(topic, model.name), '_part_file') | indent }}
 
 ),
 
@@ -75,7 +74,7 @@ typed as (
         cast(landed.{{ name }} as {{ data_type }}) as {{ name }},
         {%- endfor %}
         cast(landed._source_file as varchar) as _source_file,
-        landed._part_file,
+        cast(landed._source_line as bigint) as _source_line,
         accepted.ingested_at as _ingested_at
     from landed
     inner join accepted
@@ -87,8 +86,8 @@ identified as (
 
     select
         typed.*,
-        cast(typed._kafka_partition as varchar)
-            || ':' || cast(typed._kafka_offset as varchar)
+        coalesce(cast(typed._kafka_partition as varchar), '')
+            || ':' || coalesce(cast(typed._kafka_offset as varchar), '')
             || ':' || typed._payload_hash as _delivery_id
     from typed
 
@@ -103,7 +102,6 @@ copies as (
             partition by identified._delivery_id
             order by
                 identified._ingested_at,
-                identified._part_file,
                 identified._source_file,
                 identified._source_line
         ) as _copy_number
@@ -120,7 +118,6 @@ select
     {%- endfor %}
     copies._delivery_id,
     copies._source_file,
-    copies._part_file,
     copies._ingested_at
 from copies
 where copies._copy_number = 1

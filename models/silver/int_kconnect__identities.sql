@@ -24,7 +24,7 @@ with deliveries as (
         user_id,
         occurred_at,
         _payload_hash,
-        _part_file,
+        _ingested_at,
         _kafka_partition,
         _kafka_offset
     from {{ ref('base_kconnect__app_events') }}
@@ -33,7 +33,7 @@ with deliveries as (
 {% if scope == 'some' %}
 pending as (
 
-    select path
+    select distinct ingested_at
     from {{ files_pending('base_kconnect__app_events', 'int_kconnect__identities') }} as pending_files
 
 ),
@@ -49,7 +49,7 @@ affected as (
             select newly.event_id
             from deliveries as newly
             inner join pending
-                on newly._part_file = pending.path
+                on newly._ingested_at = pending.ingested_at
         )
 
 ),

@@ -32,7 +32,6 @@ with deliveries as (
         _kafka_offset,
         _payload_hash,
         _source_file,
-        _part_file,
         _ingested_at
     from {{ ref('base_kconnect__app_events') }}
 
@@ -49,7 +48,7 @@ identities as (
 {% if scope == 'some' %}
 pending as (
 
-    select path
+    select distinct ingested_at
     from {{ files_pending('base_kconnect__app_events', 'stg_kconnect__app_events') }} as pending_files
 
 ),
@@ -59,7 +58,7 @@ newly_delivered as (
     select distinct deliveries.event_id
     from deliveries
     inner join pending
-        on deliveries._part_file = pending.path
+        on deliveries._ingested_at = pending.ingested_at
 
 ),
 

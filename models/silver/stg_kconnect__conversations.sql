@@ -31,7 +31,6 @@ with deliveries as (
         _kafka_offset,
         _payload_hash,
         _source_file,
-        _part_file,
         _ingested_at
     from {{ ref('base_kconnect__conversation_messages') }}
 
@@ -41,8 +40,10 @@ affected as (
 
     select distinct deliveries.conversation_id
     from deliveries
-    inner join {{ files_pending(base, 'stg_kconnect__conversations') }} as pending
-        on deliveries._part_file = pending.path
+    where deliveries._ingested_at in (
+            select pending.ingested_at
+            from {{ files_pending(base, 'stg_kconnect__conversations') }} as pending
+        )
 
 ),
 {% endif %}

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from datetime import date, timedelta
 from typing import Any
 
 import jsonschema_rs
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from synapse.ingest.convert import canonical_json, convert
 from synapse.ingest.model import Drift, Harvest, Kind, Outcome, Refusal, Unit
-from synapse.ingest.parts import DayTable, lineage_prefix
+from synapse.ingest.parts import Rowset, lineage_prefix
 from synapse.ingest.records import KafkaIdentity, Records
 from synapse.ingest.shapes import Batch, Rows, Shape
 
 _RECORDS_PER_BATCH = 5_000  # converted at once
-_EPOCH = date(1970, 1, 1)
 _LINEAGE = [
     ("_kafka_partition", pa.int32()),
     ("_kafka_offset", pa.int64()),
@@ -43,7 +40,7 @@ class Converter:
 
     def __init__(self, shape: Shape, validator: jsonschema_rs.Draft202012Validator) -> None:
         self.harvest = Harvest()
-        self.tables: list[DayTable] = []
+        self.tables: list[Rowset] = []
         self._shape = shape
         self._validator = validator
         self._batch = Batch()
@@ -152,24 +149,9 @@ class Converter:
                     each is kind and record not in refused
                     for each, record in zip(kinds, rows.record_of, strict=True)
                 ]
-                self._split_by_date(kind, table.filter(pa.array(mask, type=pa.bool_())))
+                self.tables.append(Rowset(kind, table.filter(pa.array(mask, type=pa.bool_()))))
             else:
-                self._split_by_date(kind, table)
-
-    def _split_by_date(self, kind: Kind, table: pa.Table) -> None:
-        times = table.column(self._shape.time_column)
-        if self._is_cdc:
-            times = pc.strptime(pc.utf8_slice_codeunits(times, 0, 10), "%Y-%m-%d", "us")
-        days = times.cast(pa.date32(), safe=False).cast(pa.int32()).combine_chunks()
-        order = pc.sort_indices(days)
-        table, days = table.take(order), days.take(order)
-        counts = pc.value_counts(days)
-        start = 0
-        for item in counts:
-            rows = item["counts"].as_py()
-            day = _EPOCH + timedelta(days=item["values"].as_py())
-            self.tables.append(DayTable(kind, day, table.slice(start, rows)))
-            start += rows
+                self.tables.append(Rowset(kind, table))
 
     def _lineage(self, rows: Rows) -> dict[str, pa.Array]:
         batch, record_of = self._batch, rows.record_of

@@ -197,3 +197,15 @@ class Harvest:
         self.touched += other.touched
         for drift in other.drift.values():
             self.see_drift(drift)
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What manifest parts say that the ledger has not recorded (it was lost, or a run was killed).
+
+    paths: topic files whose records are in consolidated parts already. refusals: path -> number of
+    a record -> what was refused then.
+    """
+
+    paths: frozenset[str] = frozenset()
+    refusals: dict[str, dict[int, Refusal]] = field(default_factory=dict)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import pyarrow as pa
@@ -16,14 +16,14 @@ from synapse.ingest.shapes import Shape
 
 # Typed rows held before parts are written: bounds memory, whatever the number of files.
 _BYTES_PER_FLUSH = 64 * 1024 * 1024
+_EPOCH = date(1970, 1, 1)
 
 
 @dataclass(frozen=True)
-class DayTable:
-    """Typed rows of one kind whose time lies on one date (UTC)."""
+class Rowset:
+    """Typed rows of one kind."""
 
     kind: Kind
-    day: date
     table: pa.Table
 
 
@@ -42,15 +42,16 @@ class PartWriter:
         self._part_id = part_id
         self._epoch = epoch
         self._written: list[ManifestRow] = []
-        self._buffers: dict[tuple[Kind, date], list[pa.Table]] = {}
-        self._buffered = 0
+        self._is_cdc = shape.source.startswith("dms.")
+        self._held: dict[Kind, list[pa.Table]] = {}
+        self._held_bytes = 0
 
-    def add(self, tables: Iterable[DayTable]) -> None:
+    def add(self, rowsets: Iterable[Rowset]) -> None:
         """Take rows; writes parts when enough are held."""
-        for item in tables:
-            self._buffers.setdefault((item.kind, item.day), []).append(item.table)
-            self._buffered += item.table.nbytes
-        if self._buffered > _BYTES_PER_FLUSH:
+        for rowset in rowsets:
+            self._held.setdefault(rowset.kind, []).append(rowset.table)
+            self._held_bytes += rowset.table.nbytes
+        if self._held_bytes > _BYTES_PER_FLUSH:
             self._flush()
 
     def finish(self) -> list[ManifestRow]:
@@ -59,19 +60,40 @@ class PartWriter:
         return self._written
 
     def _flush(self) -> None:
-        for (kind, day), tables in sorted(self._buffers.items()):
-            names = (self._shape.time_column, *self._shape.sort_by)
-            keys = [*names, "_kafka_partition", "_kafka_offset", "_payload_hash"]
-            table = pa.concat_tables(tables).sort_by([(key, "ascending") for key in keys])
-            path = (
-                f"consolidated/{self._topic}/date={day.isoformat()}/"
-                f"part-{self._part_id}-{len(self._written) + 1:05d}.parquet"
-            )
-            line = f"{lineage_prefix(self._shape)}_line"
-            write_atomically(table, self._lake / path, [*keys, line])
-            self._written.append(self._manifest_row(path, kind, table))
-        self._buffers = {}
-        self._buffered = 0
+        for kind, tables in sorted(self._held.items()):
+            table = pa.concat_tables(tables)
+            table = table.append_column("_day", self._days(table))
+            table = table.sort_by([(key, "ascending") for key in ("_day", *self._sort_keys())])
+            days = table.column("_day")
+            table = table.drop_columns("_day")
+            start = 0
+            for item in pc.value_counts(days.combine_chunks()):
+                rows = item["counts"].as_py()
+                day = _EPOCH + timedelta(days=item["values"].as_py())
+                self._write(kind, day, table.slice(start, rows))
+                start += rows
+        self._held = {}
+        self._held_bytes = 0
+
+    def _sort_keys(self) -> tuple[str, ...]:
+        named = (self._shape.time_column, *self._shape.sort_by)
+        return (*named, "_kafka_partition", "_kafka_offset", "_payload_hash")
+
+    def _days(self, table: pa.Table) -> pa.Array:
+        """The UTC date of each row, as days since 1970."""
+        times = table.column(self._shape.time_column)
+        if self._is_cdc:
+            times = pc.strptime(pc.utf8_slice_codeunits(times, 0, 10), "%Y-%m-%d", "us")
+        return times.cast(pa.date32(), safe=False).cast(pa.int32())
+
+    def _write(self, kind: Kind, day: date, table: pa.Table) -> None:
+        path = (
+            f"consolidated/{self._topic}/date={day.isoformat()}/"
+            f"part-{self._part_id}-{len(self._written) + 1:05d}.parquet"
+        )
+        unique = [*self._sort_keys(), f"{lineage_prefix(self._shape)}_line"]
+        write_atomically(table, self._lake / path, unique)
+        self._written.append(self._manifest_row(path, kind, table))
 
     def _manifest_row(self, path: str, kind: Kind, table: pa.Table) -> ManifestRow:
         epoch_at = None

@@ -19,12 +19,11 @@ from synapse.errors import SynapseError
 from synapse.ingest.consolidate import Converter, Delivery
 from synapse.ingest.debezium import DebeziumShape
 from synapse.ingest.files import sha256_of
-from synapse.ingest.model import BronzeFile, Harvest, Kind, Outcome, Refusal, State, Unit
-from synapse.ingest.parts import DayTable
+from synapse.ingest.model import BronzeFile, Harvest, Kind, Outcome, Recorded, Refusal, State, Unit
+from synapse.ingest.parts import Rowset
 from synapse.ingest.records import MAX_BYTES, UnreadableError, kafka_identity, split, unzip
 from synapse.ingest.shapes import ConversationShape, EventShape, Shape
 from synapse.ingest.store import keep_raw
-from synapse.ingest.work import Recorded
 
 _SUFFIXES = (".json", ".jsonl", ".ndjson", ".json.gz", ".jsonl.gz", ".ndjson.gz")
 _SCHEMAS = Path(__file__).parent.parent / "schemas"
@@ -52,7 +51,7 @@ class ReadResult:
     """What became of a job's files, and their rows."""
 
     harvest: Harvest
-    tables: list[DayTable]
+    tables: list[Rowset]
 
 
 def name_of(target: Topic | DmsTable) -> str:

@@ -20,13 +20,13 @@ from synapse.ingest.model import (
     Kind,
     ManifestRow,
     Outcome,
+    Recorded,
     Refusal,
     State,
     Unit,
 )
 from synapse.ingest.quarantine_index import QuarantineIndex
 from synapse.ingest.store import Resolution, read_refusals, read_resolutions
-from synapse.ingest.work import Recorded
 
 REPLAYED_ROWS = "retained/replay-"
 # No file has this size: the next look at bronze finds the file changed and compares its bytes.

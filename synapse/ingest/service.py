@@ -30,6 +30,7 @@ from synapse.ingest.ledger import Ledger, utc_now
 from synapse.ingest.manifest import part_names, write_part
 from synapse.ingest.model import BronzeFile, Counts, Drift, Harvest
 from synapse.ingest.quarantine_index import QuarantineIndex
+from synapse.ingest.readers import Readers
 from synapse.ingest.recover import recover
 from synapse.ingest.store import write_refusals
 from synapse.ingest.topics import ingest_topic
@@ -88,6 +89,9 @@ def ingest(
         fresh = [file for file in files if (file.path, file.size, file.mtime_ns) not in known]
         waiting, gone = _held(ledger, files)
         routed = route(fresh + waiting, declarations)
+        claimed = _declared(routed)
+        ledger.begin(part_id, as_of_utc, claimed)
+        readers = Readers(settings.processes, _small_file_bytes(routed))
         work = Work(
             lake=settings.lake,
             ledger=ledger,
@@ -97,12 +101,10 @@ def ingest(
             part_id=part_id,
             on_disk=frozenset((file.path, file.size, file.mtime_ns) for file in files),
             recorded=recorded,
-            processes=settings.processes,
+            readers=readers,
             progress=progress,
         )
-        claimed = _declared(routed)
-        ledger.begin(part_id, as_of_utc, claimed)
-        with failing(ledger, part_id), _without_cycle_search():
+        with failing(ledger, part_id), readers, _without_cycle_search():
             harvest = _bring_in(work, routed)
             ledger.check_claims(part_id, len(claimed))
             counts = commit(work, harvest, gone)
@@ -190,6 +192,11 @@ def _held(ledger: Ledger, files: list[BronzeFile]) -> tuple[list[BronzeFile], li
 def _declared(routed: Routed) -> list[BronzeFile]:
     groups = (*routed.dms.values(), *routed.cdc.values(), *routed.topics.values())
     return [file for group in groups for file in group]
+
+
+def _small_file_bytes(routed: Routed) -> int:
+    groups = (*routed.cdc.values(), *routed.topics.values())
+    return sum(file.size for group in groups for file in group)
 
 
 def _bring_in(work: Work, routed: Routed) -> Harvest:

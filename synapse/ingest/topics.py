@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
+from collections.abc import Iterator
 from itertools import groupby
-from multiprocessing import get_context, parent_process
-from threading import Thread
 
 from synapse.declarations import DmsTable, Topic
-from synapse.ingest.model import BronzeFile, Harvest
+from synapse.ingest.model import BronzeFile, Harvest, Recorded
 from synapse.ingest.parts import PartWriter
-from synapse.ingest.reading import ReadJob, ReadResult, Twins, name_of, read_files, shape_of
-from synapse.ingest.work import Recorded, Work
+from synapse.ingest.reading import ReadJob, Twins, name_of, shape_of
+from synapse.ingest.work import Work
 
 # A job is large enough to be worth its journey, and small enough that its rows are no burden.
 _FILES_PER_JOB = 256
 _BYTES_PER_JOB = 4 * 1024 * 1024
-# Below this, other processes would take longer to start than to read.
-_BYTES_FOR_PROCESSES = 24 * 1024 * 1024
 
 
 def ingest_topic(work: Work, target: Topic | DmsTable, files: list[BronzeFile]) -> Harvest:
@@ -27,7 +21,7 @@ def ingest_topic(work: Work, target: Topic | DmsTable, files: list[BronzeFile]) 
     writer = part_writer(work, target, work.part_id)
     harvest = Harvest()
     done = 0
-    for result in _read_all(list(_jobs(work, target, files)), work.processes):
+    for result in work.readers.read(_jobs(work, target, files)):
         harvest.merge(result.harvest)
         writer.add(result.tables)
         done += len(result.harvest.outcomes) + len(result.harvest.touched)
@@ -90,39 +84,3 @@ def _known_deliveries(work: Work, source: str) -> dict[tuple[str, str], Twins]:
         for path, landed in versions:
             known.setdefault((path.rsplit("/", 1)[-1], digest), {})[path] = landed
     return known
-
-
-def _read_all(jobs: list[ReadJob], processes: int) -> Iterable[ReadResult]:
-    """Results in the order of the jobs, so that the same files make the same parts."""
-    size = sum(file.size for job in jobs for file in job.files)
-    if processes < 2 or len(jobs) < 2 or size < _BYTES_FOR_PROCESSES:
-        yield from map(read_files, jobs)
-        return
-    # Spawned, because this process has threads of DuckDB and Arrow, which a fork would break.
-    with ProcessPoolExecutor(
-        min(processes, len(jobs)), mp_context=get_context("spawn"), initializer=_end_with_parent
-    ) as pool:
-        yield from _bounded(pool, jobs, ahead=2 * processes)
-
-
-def _bounded(pool: ProcessPoolExecutor, jobs: list[ReadJob], ahead: int) -> Iterator[ReadResult]:
-    """Like pool.map, but no more than `ahead` results wait in memory."""
-    waiting: list[Future[ReadResult]] = []
-    for job in jobs:
-        if len(waiting) >= ahead:
-            yield waiting.pop(0).result()
-        waiting.append(pool.submit(read_files, job))
-    for future in waiting:
-        yield future.result()
-
-
-def _end_with_parent() -> None:
-    """A killed ingest leaves no reader behind: nobody would tell it to stop."""
-    parent = parent_process()
-    assert parent is not None, "a reader is a child of the ingest"
-
-    def watch() -> None:
-        parent.join()
-        os._exit(1)
-
-    Thread(target=watch, daemon=True).start()

@@ -22,7 +22,7 @@ import duckdb
 
 from synapse.deps import ensure_packages
 from synapse.project import find_project
-from synapse.runner.dbt import invoke_dbt
+from synapse.runner.dbt import DbtProject
 from synapse.settings import Settings
 
 DAYS = 365
@@ -58,7 +58,7 @@ def compiled_model(settings: Settings, project: Path) -> str:
     """Return the SQL that dbt makes of rpt_active_users_daily."""
     ensure_packages(project)
     with contextlib.redirect_stdout(None):  # dbt prints what it compiles
-        invoke_dbt(["compile", "--select", "rpt_active_users_daily"], settings, project)
+        DbtProject(settings, project).invoke(["compile", "--select", "rpt_active_users_daily"])
     compiled = settings.lake / "dbt" / "duckdb" / "compiled"
     return next(compiled.rglob("rpt_active_users_daily.sql")).read_text()
 

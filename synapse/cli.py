@@ -1,4 +1,8 @@
-"""The `synapse` command."""
+"""The `synapse` command.
+
+What only one command needs is imported by that command: dbt, Arrow and SQLAlchemy together take
+longer to import than most commands take to run.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,7 @@ import sys
 import time
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import orjson
 import typer
@@ -14,17 +18,16 @@ from rich.table import Table
 
 from synapse import __version__
 from synapse.commands_quarantine import quarantine_app
-from synapse.doctor import examine
 from synapse.errors import SynapseError
-from synapse.generate.service import GenerateReport, generate
-from synapse.ingest.service import IngestReport, ingest
 from synapse.project import find_project
-from synapse.report import print_key_figures, read_key_figures
 from synapse.runner.clock import parse_as_of, resolve_as_of
-from synapse.runner.history import RunHistory
-from synapse.runner.service import SCHEDULES, RunReport, build_docs, run
-from synapse.settings import Settings
+from synapse.settings import SCHEDULES, Settings
 from synapse.terminal import err, out, print_json, progress_bar
+
+if TYPE_CHECKING:
+    from synapse.generate.service import GenerateReport
+    from synapse.ingest.service import IngestReport
+    from synapse.runner.service import RunReport
 
 app = typer.Typer(
     name="synapse",
@@ -133,6 +136,8 @@ def generate_command(
     as_json: JsonOption = False,
 ) -> None:
     """Land a believable bronze from a simulated product."""
+    from synapse.generate.service import generate
+
     settings = Settings.load(lake=lake)
     report = generate(
         settings.lake,
@@ -153,6 +158,8 @@ def ingest_command(
     as_json: JsonOption = False,
 ) -> None:
     """Find what landed, check it, and accept, consolidate or quarantine it."""
+    from synapse.ingest.service import ingest
+
     settings = Settings.load(lake=lake)
     instant = resolve_as_of(as_of, None, settings.business_timezone)
     with progress_bar("ingest") as progress:
@@ -174,6 +181,8 @@ def run_command(
     as_json: JsonOption = False,
 ) -> None:
     """Ingest, then build and test what the schedule selects."""
+    from synapse.runner.service import run
+
     if schedule not in SCHEDULES:
         raise typer.BadParameter(
             f"there is no schedule {schedule!r}: choose {', '.join(SCHEDULES)}",
@@ -203,6 +212,11 @@ def demo_command(
     days: Annotated[int, typer.Option(min=35, help="How many days.")] = 120,
 ) -> None:
     """Generate a lake, build it, and show its numbers; about a minute."""
+    from synapse.generate.service import generate
+    from synapse.report import print_key_figures, read_key_figures
+    from synapse.runner.dbt import DbtProject, parsing_meanwhile
+    from synapse.runner.service import build_docs, run
+
     settings = Settings.load(lake=lake)
     project = find_project(project_dir)
     began = time.monotonic()
@@ -210,7 +224,7 @@ def demo_command(
     if parameters.is_file():
         out.print(f"Using the simulated lake that is in {settings.lake}")
     else:
-        with err.status("simulating the product"):
+        with err.status("simulating the product"), parsing_meanwhile(settings, project):
             report = generate(
                 settings.lake,
                 users=users,
@@ -222,13 +236,18 @@ def demo_command(
         _say_generated(report, settings.lake)
     # The simulated product's clock, not ours: its last date has just ended.
     instant = parse_as_of(orjson.loads(parameters.read_bytes())["as_of"])
+    dbt = DbtProject(settings, project)
     with progress_bar("daily") as progress:
-        outcome = run(settings, project, schedule="daily", as_of=instant, progress=progress)
+        outcome = run(
+            settings, project, schedule="daily", as_of=instant, progress=progress, dbt=dbt
+        )
     _say_run(outcome)
     if outcome.status == "failed":
         raise typer.Exit(1)
     with err.status("writing the docs site"):
-        site = build_docs(settings, project)
+        # Of an unchanged run nothing is compiled yet.
+        built = dbt if outcome.status == "succeeded" else None
+        site = build_docs(settings, project, dbt=built)
     print_key_figures(read_key_figures(settings), out)
     out.print(f"Models, lineage and definitions: {site}", soft_wrap=True)
     out.print(f"The warehouse (DuckDB): {settings.warehouse}", soft_wrap=True)
@@ -238,6 +257,8 @@ def demo_command(
 @app.command("docs", epilog="Example: synapse docs --lake lake")
 def docs_command(lake: LakeOption = None, project_dir: ProjectOption = None) -> None:
     """Write the dbt docs site as one file that works offline."""
+    from synapse.runner.service import build_docs
+
     settings = Settings.load(lake=lake)
     with err.status("writing the docs site"):
         site = build_docs(settings, find_project(project_dir))
@@ -251,6 +272,8 @@ def status_command(
     as_json: JsonOption = False,
 ) -> None:
     """Show what ran, for which as-of, and what it refused."""
+    from synapse.runner.history import RunHistory
+
     settings = Settings.load(lake=lake)
     if not settings.lake.is_dir():
         raise SynapseError(f"there is no lake at {settings.lake}: give --lake or set SYNAPSE_LAKE")
@@ -287,6 +310,8 @@ def doctor_command(
     as_json: JsonOption = False,
 ) -> None:
     """Check a set-up and say what to fix."""
+    from synapse.doctor import examine
+
     findings = examine(Settings.load(lake=lake), find_project(project_dir))
     if as_json:
         print_json(findings)

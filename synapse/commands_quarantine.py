@@ -8,8 +8,6 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from synapse.ingest.quarantine import discard, entries, show
-from synapse.ingest.replay import replay
 from synapse.project import find_project
 from synapse.runner.clock import resolve_as_of
 from synapse.settings import Settings
@@ -36,6 +34,8 @@ def list_command(
     as_json: JsonOption = False,
 ) -> None:
     """List what was refused, with file, place and reason."""
+    from synapse.ingest.quarantine import entries
+
     found = entries(
         Settings.load(lake=lake), state=None if every_state else "open", source=source, limit=limit
     )
@@ -61,6 +61,8 @@ def show_command(
     as_json: JsonOption = False,
 ) -> None:
     """Show one refusal and its raw payload."""
+    from synapse.ingest.quarantine import show
+
     shown = show(Settings.load(lake=lake), entry_id)
     if as_json:
         print_json(
@@ -93,6 +95,8 @@ def replay_command(
     as_json: JsonOption = False,
 ) -> None:
     """Put refusals through again under the current declarations."""
+    from synapse.ingest.replay import replay
+
     if bool(ids) == every:
         raise typer.BadParameter("give ids, or --all")
     settings = Settings.load(lake=lake)
@@ -119,5 +123,7 @@ def discard_command(
     lake: LakeOption = None,
 ) -> None:
     """Close refusals for good; they are kept and stay counted."""
+    from synapse.ingest.quarantine import discard
+
     closed = discard(Settings.load(lake=lake), ids, reason)
     out.print(f"{len(closed)} discarded")

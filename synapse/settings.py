@@ -12,6 +12,7 @@ from synapse.errors import SynapseError, UsageError
 
 DEFAULT_TIMEZONE = "America/Sao_Paulo"
 TARGETS = ("duckdb", "athena", "redshift")
+SCHEDULES = ("hourly", "daily", "weekly")
 
 
 class Settings(BaseModel):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date, datetime
 from decimal import Decimal
@@ -21,7 +21,7 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
-from synapse.runner.dbt import Progress as ProgressCallback
+ProgressCallback = Callable[[str, int, int], None]
 
 out = Console()
 # Progress and errors go to standard error, so that `--json` leaves standard output to machines.

@@ -20,7 +20,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 
 from synapse.ingest.service import ingest
 from synapse.runner.context import write_run_context
-from synapse.runner.dbt import invoke_dbt
+from synapse.runner.dbt import DbtProject
 from synapse.settings import Settings
 from synapse_tests.cdc_landing import SCHEMA, land, plan_landing
 from synapse_tests.cdc_model import (
@@ -108,7 +108,7 @@ def build(lake: Settings, project: Path, now: datetime, *arguments: str) -> None
     assert report.quarantined == 0, report
     run_id = f"proof-{now:%d}"
     write_run_context(lake, run_id=run_id, as_of=instant, is_backfill=False)
-    result = invoke_dbt(["run", *arguments], lake, project, run_id=run_id)
+    result = DbtProject(lake, project).invoke(["run", *arguments], run_id=run_id)
     assert result.succeeded, "\n".join(result.failures)
 
 

@@ -12,7 +12,7 @@ from synapse.ingest.quarantine import entries
 from synapse.ingest.service import ingest
 from synapse.runner.clock import end_of_date
 from synapse.runner.context import write_run_context
-from synapse.runner.dbt import invoke_dbt
+from synapse.runner.dbt import DbtProject
 from synapse_tests.conftest import DailySteps
 from synapse_tests.lakes import copy_lake, is_full_proof, lake_settings, run_daily
 from synapse_tests.relanding import Relanding
@@ -49,7 +49,9 @@ def test_a_day_earlier_equals_the_warehouse_of_that_day(steps: DailySteps) -> No
 
 def test_a_second_dbt_build_changes_nothing(steps: DailySteps, tmp_path: Path) -> None:
     settings = copy_lake(steps.settings.lake, tmp_path / "lake")
-    result = invoke_dbt(["build", "--exclude-resource-type", "unit_test"], settings, steps.project)
+    result = DbtProject(settings, steps.project).invoke(
+        ["build", "--exclude-resource-type", "unit_test"]
+    )
     assert result.succeeded, "\n".join(result.failures)
     # Snapshots too: as-of has not moved. Here not even the exempt columns may differ.
     everything = ("silver", "gold", "snapshots")
@@ -80,12 +82,13 @@ def test_any_order_splitting_and_repetition_of_bronze_gives_the_same_silver(
     settings = lake_settings(tmp_path / "lake")
     relanding = Relanding(steps.settings.lake, settings.lake, seed=shuffle)
     as_of = end_of_date(steps.last, settings.business_timezone)
+    dbt = DbtProject(settings, steps.project)
     for step in range(relanding.steps):
         relanding.land(step)
         ingest(settings, steps.project, as_of=as_of)
         write_run_context(settings, run_id=f"step-{step}", as_of=as_of, is_backfill=False)
         arguments = ["run", "--select", "path:models/silver"]
-        result = invoke_dbt(arguments, settings, steps.project, run_id=f"step-{step}")
+        result = dbt.invoke(arguments, run_id=f"step-{step}")
         assert result.succeeded, "\n".join(result.failures)
     assert min(relanding.repeated, relanding.split) > 0, "this landing was no other than the first"
     reference = tmp_path / "reference.duckdb"

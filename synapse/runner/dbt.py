@@ -7,12 +7,17 @@ import os
 import secrets
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from synapse.errors import SynapseError
 from synapse.project import PROFILES_DIR
 from synapse.settings import Settings
+
+if TYPE_CHECKING:
+    from dbt.cli.main import dbtRunnerResult
+    from dbt.contracts.graph.manifest import Manifest
 
 Progress = Callable[[str, int, int], None]
 
@@ -65,11 +70,15 @@ def dbt_environment(settings: Settings, run_id: str | None) -> Iterator[None]:
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
         "DBT_VERSION_CHECK": "false",
     }
+    from dbt_common.events.functions import reset_metadata_vars
+
     if run_id is not None:
         # This prefix reaches Jinja without becoming a parse dependency, as env_var() would.
         values["DBT_ENV_CUSTOM_ENV_SYNAPSE_RUN_ID"] = run_id
     before = {name: os.environ.get(name) for name in values}
     os.environ.update(values)
+    # dbt reads the custom variables once per process; a second run would pass for the first.
+    reset_metadata_vars()
     try:
         yield
     finally:
@@ -80,42 +89,88 @@ def dbt_environment(settings: Settings, run_id: str | None) -> Iterator[None]:
                 os.environ[name] = value
 
 
-def invoke_dbt(
-    arguments: Sequence[str],
-    settings: Settings,
-    project_dir: Path,
-    *,
-    run_id: str | None = None,
-    progress: Progress | None = None,
-) -> DbtResult:
-    """Run one dbt command in-process.
+class DbtProject:
+    """A dbt project on a lake, parsed at most once: every later command reuses the manifest."""
 
-    Raises SynapseError when dbt itself could not start (parse or compilation error); failing
-    models and tests are in the result.
-    """
-    from dbt.cli.main import dbtRunner
+    def __init__(self, settings: Settings, project_dir: Path) -> None:
+        self._settings = settings
+        self._project_dir = project_dir
+        self._manifest: Manifest | None = None
 
-    profiles = os.environ.get("DBT_PROFILES_DIR") or str(
-        project_dir if (project_dir / "profiles.yml").is_file() else PROFILES_DIR
+    @property
+    def target_path(self) -> Path:
+        """Where dbt leaves its artifacts."""
+        return self._settings.lake / "dbt" / self._settings.target
+
+    def parse(self) -> None:
+        """Parse the project; also warms the partial parse for other processes.
+
+        Raises SynapseError for a project that does not parse.
+        """
+        if self._manifest is None:
+            self._manifest = cast("Manifest", self._call(["parse"], None, None).result)
+
+    def invoke(
+        self,
+        arguments: Sequence[str],
+        *,
+        run_id: str | None = None,
+        progress: Progress | None = None,
+    ) -> DbtResult:
+        """Run one dbt command in this process.
+
+        Raises SynapseError when dbt itself could not start (parse or compilation error); failing
+        models and tests are in the result.
+        """
+        self.parse()
+        return _summary(self._call(arguments, run_id, progress).result)
+
+    def _call(
+        self, arguments: Sequence[str], run_id: str | None, progress: Progress | None
+    ) -> dbtRunnerResult:
+        from dbt.cli.main import dbtRunner
+
+        profiles = os.environ.get("DBT_PROFILES_DIR") or str(
+            self._project_dir if (self._project_dir / "profiles.yml").is_file() else PROFILES_DIR
+        )
+        command = [
+            # Nothing to the terminal, which is ours; all to the log file.
+            "--log-level", "none",
+            "--no-use-colors",
+            *arguments,
+            "--project-dir", str(self._project_dir),
+            "--profiles-dir", profiles,
+            "--target", self._settings.target,
+            "--target-path", str(self.target_path),
+            "--log-path", str(self.target_path / "logs"),
+        ]  # fmt: skip
+        runner = dbtRunner(self._manifest, [_node_counter(progress)] if progress else [])
+        with dbt_environment(self._settings, run_id):
+            try:
+                outcome = runner.invoke(command)
+            finally:
+                _release_connections()
+        if outcome.exception is not None:
+            raise SynapseError(f"dbt could not run: {_first_lines(str(outcome.exception))}")
+        return outcome
+
+
+@contextlib.contextmanager
+def parsing_meanwhile(settings: Settings, project_dir: Path) -> Iterator[None]:
+    """Parse the project in another process while the block runs; the next parse is then short."""
+    settings.lake.mkdir(parents=True, exist_ok=True)
+    # Spawned: this process may have threads, which a fork would break.
+    process = get_context("spawn").Process(
+        target=DbtProject(settings, project_dir).parse, daemon=True
     )
-    work = settings.lake / "dbt" / settings.target
-    command = [
-        *arguments,
-        "--project-dir", str(project_dir),
-        "--profiles-dir", profiles,
-        "--target", settings.target,
-        "--target-path", str(work),
-        "--log-path", str(work / "logs"),
-    ]  # fmt: skip
-    runner = dbtRunner(callbacks=[_node_counter(progress)] if progress else [])
-    with dbt_environment(settings, run_id):
-        try:
-            outcome = runner.invoke(["--quiet", "--no-use-colors", *command])
-        finally:
-            _release_connections()
-    if outcome.exception is not None:
-        raise SynapseError(f"dbt could not run: {_first_lines(str(outcome.exception))}")
-    return _summary(outcome.result)
+    process.start()
+    try:
+        yield
+    except BaseException:
+        process.kill()
+        raise
+    finally:
+        process.join()
 
 
 def _node_counter(progress: Progress) -> Callable[[Any], None]:

@@ -13,13 +13,11 @@ from synapse.ingest.discover import scan_bronze
 from synapse.ingest.service import IngestReport, ingest
 from synapse.runner.configuration import check_configuration
 from synapse.runner.context import connect_warehouse, write_run_context
-from synapse.runner.dbt import DbtResult, Progress, invoke_dbt
+from synapse.runner.dbt import DbtProject, DbtResult, Progress
 from synapse.runner.fingerprint import inputs_fingerprint
 from synapse.runner.history import RunHistory, naive_utc
 from synapse.runner.lease import lease
 from synapse.settings import Settings
-
-SCHEDULES = ("hourly", "daily", "weekly")
 
 
 @dataclass(frozen=True)
@@ -42,12 +40,14 @@ def run(
     as_of: datetime,
     full_refresh: bool = False,
     progress: Progress | None = None,
+    dbt: DbtProject | None = None,
 ) -> RunReport:
     """Ingest, then build what the schedule selects; idempotent.
 
     A run whose inputs equal the last successful one's builds nothing and is recorded as unchanged.
     Raises SynapseError on bad settings or input, LeaseHeldError when another run is at work;
-    failing models or tests are reported with status failed.
+    failing models or tests are reported with status failed. dbt: the project, where it is parsed
+    already.
     """
     run_id = uuid.uuid4().hex
     check_configuration(project_dir)
@@ -63,6 +63,7 @@ def run(
             return _run_leased(
                 settings,
                 project_dir,
+                dbt or DbtProject(settings, project_dir),
                 history,
                 run_id,
                 schedule,
@@ -77,6 +78,7 @@ def run(
 def _run_leased(
     settings: Settings,
     project_dir: Path,
+    dbt: DbtProject,
     history: RunHistory,
     run_id: str,
     schedule: str,
@@ -113,7 +115,7 @@ def _run_leased(
             arguments += ["--exclude-resource-type", "snapshot"]
         if full_refresh:
             arguments += ["--full-refresh"]
-        result = invoke_dbt(arguments, settings, project_dir, run_id=run_id, progress=progress)
+        result = dbt.invoke(arguments, run_id=run_id, progress=progress)
     except BaseException as error:
         history.finish(run_id, "failed", detail=str(error) or type(error).__name__)
         raise
@@ -128,14 +130,21 @@ def _run_leased(
     return RunReport(run_id, schedule, status, as_of, report, result)
 
 
-def build_docs(settings: Settings, project_dir: Path, progress: Progress | None = None) -> Path:
-    """Write the dbt docs site as one file and return its path."""
+def build_docs(settings: Settings, project_dir: Path, *, dbt: DbtProject | None = None) -> Path:
+    """Write the dbt docs site as one file and return its path.
+
+    dbt: the project as a run has just built it, which spares compiling it a second time.
+    """
     ensure_packages(project_dir)
-    result = invoke_dbt(["docs", "generate", "--static"], settings, project_dir, progress=progress)
+    arguments = ["docs", "generate", "--static"]
+    if dbt is not None:
+        arguments.append("--no-compile")
+    else:
+        dbt = DbtProject(settings, project_dir)
+    result = dbt.invoke(arguments)
     if not result.succeeded:
         raise SynapseError(f"the docs site could not be built: {'; '.join(result.failures)}")
-    target = settings.lake / "dbt" / settings.target / "static_index.html"
     site = settings.lake / "docs" / "index.html"
     site.parent.mkdir(parents=True, exist_ok=True)
-    site.write_bytes(target.read_bytes())
+    site.write_bytes((dbt.target_path / "static_index.html").read_bytes())
     return site

@@ -72,7 +72,8 @@ based as (
     from flagged
     inner join user_cohorts
         on flagged.user_id = user_cohorts.user_id
-    where user_cohorts.{{ cohort_date }} is not null
+    -- A person known by an earlier device is active before a sign-up that is still to come.
+    where user_cohorts.{{ cohort_date }} <= {{ last_complete_date() }}
     {% endfor %}
 ),
 

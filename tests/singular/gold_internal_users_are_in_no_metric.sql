@@ -14,35 +14,35 @@ with internal_users as (
 counted as (
 
     select
-        'fct_user_days' as model,
+        'fct_user_days' as model_name,
         cast(user_id as varchar) as user_key
     from {{ ref('fct_user_days') }}
 
     union all
 
     select
-        'int_user_cohorts' as model,
+        'int_user_cohorts' as model_name,
         cast(user_id as varchar) as user_key
     from {{ ref('int_user_cohorts') }}
 
     union all
 
     select
-        'fct_sessions' as model,
+        'fct_sessions' as model_name,
         user_key
     from {{ ref('fct_sessions') }}
 
     union all
 
     select
-        'fct_funnel_attempts' as model,
+        'fct_funnel_attempts' as model_name,
         user_key
     from {{ ref('fct_funnel_attempts') }}
 
 )
 
 select
-    counted.model,
+    counted.model_name,
     counted.user_key
 from counted
 inner join internal_users

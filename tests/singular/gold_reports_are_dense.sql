@@ -4,7 +4,7 @@
 with spans as (
 
     select
-        'dim_dates' as model,
+        'dim_dates' as model_name,
         'all' as part,
         count(*) as row_count,
         {{ periods_between('day', 'min(date_day)', 'max(date_day)') }} + 1 as expected_count
@@ -14,7 +14,7 @@ with spans as (
     union all
 
     select
-        'rpt_active_users_daily' as model,
+        'rpt_active_users_daily' as model_name,
         'all' as part,
         count(*) as row_count,
         {{ periods_between('day', 'min(activity_date)', 'max(activity_date)') }}
@@ -25,7 +25,7 @@ with spans as (
     union all
 
     select
-        'rpt_conversion_funnel' as model,
+        'rpt_conversion_funnel' as model_name,
         concat(funnel_name, ' ', cast(step_number as varchar)) as part,
         count(*) as row_count,
         (select count(*) from {{ ref('dim_dates') }}) as expected_count
@@ -37,7 +37,7 @@ with spans as (
     union all
 
     select
-        'rpt_retention' as model,
+        'rpt_retention' as model_name,
         concat(
             cohort_basis, ' ', cohort_grain, ' ', retention_mode, ' ',
             cast(cohort_start as varchar)
@@ -55,7 +55,7 @@ with spans as (
     union all
 
     select
-        'rpt_retention' as model,
+        'rpt_retention' as model_name,
         concat(cohort_basis, ' ', cohort_grain, ' ', retention_mode, ' last period') as part,
         count(*) as row_count,
         sum(
@@ -90,7 +90,7 @@ with spans as (
 )
 
 select
-    model,
+    model_name,
     part,
     row_count,
     expected_count

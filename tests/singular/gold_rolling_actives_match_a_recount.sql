@@ -22,21 +22,21 @@ recounted as (
         newest_dates.active_users_30d,
         count(
             distinct case
-                when user_days.activity_date > {{ date_add_days('newest_dates.activity_date', -7) }}
+                when newest_dates.activity_date < {{ date_add_days('user_days.activity_date', 7) }}
                     then user_days.user_id
             end
         ) as recounted_7d,
         count(
             distinct case
-                when user_days.activity_date > {{ date_add_days('newest_dates.activity_date', -28) }}
+                when newest_dates.activity_date < {{ date_add_days('user_days.activity_date', 28) }}
                     then user_days.user_id
             end
         ) as recounted_28d,
         count(distinct user_days.user_id) as recounted_30d
     from newest_dates
     left join {{ ref('fct_user_days') }} as user_days
-        on user_days.activity_date > {{ date_add_days('newest_dates.activity_date', -30) }}
-            and user_days.activity_date <= newest_dates.activity_date
+        on newest_dates.activity_date >= user_days.activity_date
+            and newest_dates.activity_date < {{ date_add_days('user_days.activity_date', 30) }}
     group by
         newest_dates.activity_date,
         newest_dates.active_users_7d,

@@ -1,4 +1,4 @@
-{# Grain: one row per funnel, entry date (first event to the date of as-of) and step, zeros included.
+{# Grain: one row per funnel, entry date (first event to the date of as-of) and step, with zeros.
    Keys: funnel_name, entry_date, step_number.
    Incremental: none; rebuilt whole from the attempts.
    Rules: R8 (rates, seconds by nearest rank, maturity), R1. #}

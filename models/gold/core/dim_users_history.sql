@@ -1,4 +1,4 @@
-{# Grain: one row per user and span of time in which neither their row nor their subscription changed.
+{# Grain: one row per user and span of time in which neither row nor subscription changed.
    Keys: user_id, version_number.
    Incremental: none; rebuilt whole from the histories.
    Rules: R14 (region, country and plan at a date's end), R1. #}

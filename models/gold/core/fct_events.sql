@@ -122,7 +122,7 @@ believed_app_events as (
 
 ),
 
--- A trial that has become a paying subscription may have lost the end of the trial, not its history.
+-- A trial that became a paying subscription may have lost the end of the trial, not its history.
 tried as (
 
     select distinct subscription_id

@@ -25,7 +25,8 @@ spaced as (
         user_id,
         user_key,
         platform,
-        {{ epoch_microseconds('occurred_at') }} - lag({{ epoch_microseconds('occurred_at') }}) over (
+        {{ epoch_microseconds('occurred_at') }}
+        - lag({{ epoch_microseconds('occurred_at') }}) over (
             partition by user_key order by occurred_at, event_id
         ) as gap_microseconds,
         occurred_at

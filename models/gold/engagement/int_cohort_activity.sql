@@ -1,4 +1,4 @@
-{# Grain: one row per cohort basis, cohort date and date on which members of that cohort were active.
+{# Grain: one row per cohort basis, cohort date and date on which members of it were active.
    Keys: cohort_basis, cohort_date, activity_date.
    Incremental: none; rebuilt whole from one ordered pass over the user-days.
    Rules: R6 (distinct users of a day, week, month and bracket), R5. #}

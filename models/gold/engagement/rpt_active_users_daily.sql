@@ -29,9 +29,11 @@ followed as (
         lead(activity_date) over (
             partition by user_id order by activity_date
         ) as next_activity_date,
-        case when lag(activity_date) over (
-            partition by user_id order by activity_date
-        ) is null then 1 else 0 end as is_first
+        case
+            when lag(activity_date) over (partition by user_id order by activity_date) is null
+                then 1
+            else 0
+        end as is_first
     from user_days
 
 ),
@@ -43,7 +45,10 @@ gaps as (
     select
         activity_date,
         coalesce(
-            least({{ periods_between('day', 'activity_date', 'next_activity_date') }}, {{ windows[-1] }}),
+            least(
+                {{ periods_between('day', 'activity_date', 'next_activity_date') }},
+                {{ windows[-1] }}
+            ),
             {{ windows[-1] }}
         ) as gap_days,
         count(*) as active_count,
@@ -52,7 +57,10 @@ gaps as (
     group by
         activity_date,
         coalesce(
-            least({{ periods_between('day', 'activity_date', 'next_activity_date') }}, {{ windows[-1] }}),
+            least(
+                {{ periods_between('day', 'activity_date', 'next_activity_date') }},
+                {{ windows[-1] }}
+            ),
             {{ windows[-1] }}
         )
 
@@ -99,7 +107,7 @@ stepped as (
 
 ),
 
--- Steps on dates that the calendar does not hold (an as-of in the past) come after all that it holds.
+-- Steps on dates that the calendar does not hold (an as-of in the past) come after all it holds.
 counted as (
 
     select

@@ -52,7 +52,7 @@ steps as (
         ) }} as step_date
     from retention
 
-    -- Every date of the report takes part, with nothing to add; so do cohorts older than all of them.
+    -- Every date of the report takes part, with nothing to add; so do cohorts older than them all.
     union all
 
     select

@@ -208,7 +208,7 @@ def run_command(
 def demo_command(
     lake: LakeOption = None,
     project_dir: ProjectOption = None,
-    users: Annotated[int, typer.Option(min=1, help="About how many people sign up.")] = 5000,
+    users: Annotated[int, typer.Option(min=1, help="About how many people sign up.")] = 4640,
     days: Annotated[int, typer.Option(min=35, help="How many days.")] = 120,
 ) -> None:
     """Generate a lake, build it, and show its numbers; about a minute."""

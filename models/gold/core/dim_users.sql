@@ -1,6 +1,6 @@
 {# Grain: one row per landed user, deleted ones included.
    Keys: user_id.
-   Incremental: none; rebuilt whole from the current state and the history.
+   Incremental: none; rebuilt whole from the current state and all changes.
    Rules: R1, R2 (internal for all time), R5 (sign-up date). #}
 {{ config(pre_hook="{{ prepare_pseudonyms() }}") }}
 
@@ -23,20 +23,21 @@ with users as (
 
 ),
 
-user_versions as (
+user_changes as (
 
     select
         user_id,
         is_internal
-    from {{ ref('hist_dms__users') }}
+    from {{ ref('base_dms__users') }}
 
 ),
 
--- Once staff, always staff: their past would otherwise enter the numbers on the day they leave.
+-- Once staff, always staff: their past would otherwise enter the numbers when they leave. Every
+-- change is asked, also one that was undone at the same instant and so made no version.
 ever_internal as (
 
     select distinct user_id
-    from user_versions
+    from user_changes
     where is_internal
 
 ),

@@ -263,8 +263,9 @@ final as (
         known.platform,
         known.region,
         known.country,
-        -- To write a message is to be active, whatever the tracking plan says of the name.
-        known.event_name = 'message_sent'
+        -- To write a message is to be active, whatever the tracking plan says of the name; an app's
+        -- event of that name is an event like any other.
+        (known.event_name = 'message_sent' and known.source_system <> 'app_events')
         or coalesce(tracking_plan.is_active_signal, false) as is_active_signal,
         known.source_system <> 'app_events'
         or tracking_plan.event_name is not null as is_documented,

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import sys
 import time
+from concurrent.futures import ProcessPoolExecutor
 from enum import StrEnum
+from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -212,20 +214,26 @@ def demo_command(
     days: Annotated[int, typer.Option(min=35, help="How many days.")] = 120,
 ) -> None:
     """Generate a lake, build it, and show its numbers; about a minute."""
+    from synapse.deps import ensure_packages
     from synapse.generate.service import generate
     from synapse.report import print_key_figures, read_key_figures
-    from synapse.runner.dbt import DbtProject, parsing_meanwhile
+    from synapse.runner.dbt import DbtProject
     from synapse.runner.service import build_docs, run
 
     settings = Settings.load(lake=lake)
     project = find_project(project_dir)
     began = time.monotonic()
+    ensure_packages(project)
+    dbt = DbtProject(settings, project)
     parameters = settings.lake / "truth" / "generator.json"
     if parameters.is_file():
         out.print(f"Using the simulated lake that is in {settings.lake}")
     else:
-        with err.status("simulating the product"), parsing_meanwhile(settings, project):
-            report = generate(
+        # In a process of its own, so that dbt can parse the project meanwhile.
+        pool = ProcessPoolExecutor(1, mp_context=get_context("spawn"))
+        with err.status("simulating the product"), pool:
+            simulated = pool.submit(
+                generate,
                 settings.lake,
                 users=users,
                 days=days,
@@ -233,10 +241,11 @@ def demo_command(
                 append=False,
                 hazards="normal",
             )
+            dbt.parse()
+            report = simulated.result()
         _say_generated(report, settings.lake)
     # The simulated product's clock, not ours: its last date has just ended.
     instant = parse_as_of(orjson.loads(parameters.read_bytes())["as_of"])
-    dbt = DbtProject(settings, project)
     with progress_bar("daily") as progress:
         outcome = run(
             settings, project, schedule="daily", as_of=instant, progress=progress, dbt=dbt

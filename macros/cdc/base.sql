@@ -156,5 +156,5 @@ where delivered._delivery_number = 1
         "coalesce(" ~ canonical_text(qualifier ~ '._committed_at', 'timestamp') | trim ~ ", '')"
     ) -%}
     {%- do parts.append(qualifier ~ '._row_hash') -%}
-    {{ sha256_hex(parts | join('\n            || chr(31) || ')) }}
+    {{ digest_hex(parts | join('\n            || chr(31) || ')) }}
 {%- endmacro %}

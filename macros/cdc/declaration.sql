@@ -56,7 +56,7 @@
 {%- endmacro %}
 
 
-{# SHA-256 of what a row declares: name=value of the columns that have a value, so that a column
+{# Digest of what a row declares: name=value of the columns that have a value, so that a column
    declared later does not change the hash of rows that never carried it. Texts name their length, so
    no two rows share one text. #}
 {% macro cdc_row_hash(columns, qualifier) -%}
@@ -69,5 +69,5 @@
         {%- endif -%}
         {%- do pairs.append("coalesce('" ~ column.name ~ "=' || " ~ value ~ " || ';', '')") -%}
     {%- endfor -%}
-    {{ sha256_hex(pairs | join('\n            || ')) }}
+    {{ digest_hex(pairs | join('\n            || ')) }}
 {%- endmacro %}

@@ -16,6 +16,7 @@ from synapse.ingest.records import KafkaIdentity, Records
 from synapse.ingest.shapes import Batch, Rows, Shape
 
 _RECORDS_PER_BATCH = 5_000  # converted at once
+_DIGEST = 32  # hexadecimal digits, 128 bits: as silver's digests (macros/dialect/text.sql)
 _LINEAGE = [
     ("_kafka_partition", pa.int32()),
     ("_kafka_offset", pa.int64()),
@@ -155,7 +156,9 @@ class Converter:
 
     def _lineage(self, rows: Rows) -> dict[str, pa.Array]:
         batch, record_of = self._batch, rows.record_of
-        hashes = [hashlib.sha256(canonical_json(value)).hexdigest() for value in batch.values]
+        hashes = [
+            hashlib.sha256(canonical_json(value)).hexdigest()[:_DIGEST] for value in batch.values
+        ]
         files = [batch.file_of[record] for record in record_of]
         places = [batch.position[record] for record in record_of]
         deliveries = self._deliveries

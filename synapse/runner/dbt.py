@@ -7,7 +7,6 @@ import os
 import secrets
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -52,6 +51,7 @@ def pseudonym_key(settings: Settings) -> str:
             "own, because pseudonyms must survive the machine; set it from your secret store"
         )
     path = settings.lake / "pseudonym.key"
+    path.parent.mkdir(parents=True, exist_ok=True)
     with contextlib.suppress(FileExistsError):
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w") as stream:
@@ -69,6 +69,8 @@ def dbt_environment(settings: Settings, run_id: str | None) -> Iterator[None]:
         "SYNAPSE_PSEUDONYM_KEY": pseudonym_key(settings),
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
         "DBT_VERSION_CHECK": "false",
+        "SYNAPSE_DUCKDB_THREADS": os.environ.get("SYNAPSE_DUCKDB_THREADS")
+        or str(max((os.cpu_count() or 2) - 1, 1)),
     }
     from dbt_common.events.functions import reset_metadata_vars
 
@@ -103,7 +105,7 @@ class DbtProject:
         return self._settings.lake / "dbt" / self._settings.target
 
     def parse(self) -> None:
-        """Parse the project; also warms the partial parse for other processes.
+        """Parse the project, where that has not been done.
 
         Raises SynapseError for a project that does not parse.
         """
@@ -153,24 +155,6 @@ class DbtProject:
         if outcome.exception is not None:
             raise SynapseError(f"dbt could not run: {_first_lines(str(outcome.exception))}")
         return outcome
-
-
-@contextlib.contextmanager
-def parsing_meanwhile(settings: Settings, project_dir: Path) -> Iterator[None]:
-    """Parse the project in another process while the block runs; the next parse is then short."""
-    settings.lake.mkdir(parents=True, exist_ok=True)
-    # Spawned: this process may have threads, which a fork would break.
-    process = get_context("spawn").Process(
-        target=DbtProject(settings, project_dir).parse, daemon=True
-    )
-    process.start()
-    try:
-        yield
-    except BaseException:
-        process.kill()
-        raise
-    finally:
-        process.join()
 
 
 def _node_counter(progress: Progress) -> Callable[[Any], None]:

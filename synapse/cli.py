@@ -263,6 +263,22 @@ def demo_command(
     out.print(f"Done in {time.monotonic() - began:.0f} s. Why to believe it: make test")
 
 
+@app.command("figures", epilog="Example: synapse figures --lake lake")
+def figures_command(
+    lake: LakeOption = None,
+    svg: Annotated[
+        Path | None, typer.Option("--svg", help="Also draw them into this file.")
+    ] = None,
+) -> None:
+    """Show the key figures of the last complete date."""
+    from synapse.report import draw_key_figures, print_key_figures, read_key_figures
+
+    figures = read_key_figures(Settings.load(lake=lake))
+    print_key_figures(figures, out)
+    if svg is not None:
+        draw_key_figures(figures, svg)
+
+
 @app.command("docs", epilog="Example: synapse docs --lake lake")
 def docs_command(lake: LakeOption = None, project_dir: ProjectOption = None) -> None:
     """Write the dbt docs site as one file that works offline."""

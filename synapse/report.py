@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
+import re
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from pathlib import Path
 
 import duckdb
 from rich.console import Console, Group
@@ -132,7 +135,9 @@ def render(figures: KeyFigures) -> Group:
     activity.add_row("stickiness (1 / 28 days)", _percent(figures.stickiness_rate))
     activity.add_row("new on the day", f"{figures.new_users:,}")
 
-    retention = Table(title="Retention of sign-ups (28 daily cohorts each)", title_justify="left")
+    retention = Table(
+        title="Retention of sign-ups", title_justify="left", caption="28 daily cohorts each"
+    )
     for period in figures.retention:
         retention.add_column(period, justify="right")
     retention.add_row(*(_percent(rate) for rate in figures.retention.values()))
@@ -167,3 +172,13 @@ def render(figures: KeyFigures) -> Group:
 def print_key_figures(figures: KeyFigures, console: Console) -> None:
     """Print the figures."""
     console.print(render(figures))
+
+
+def draw_key_figures(figures: KeyFigures, path: Path) -> None:
+    """Write the figures as an SVG that needs nothing from elsewhere."""
+    console = Console(record=True, width=100, file=io.StringIO())
+    print_key_figures(figures, console)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    drawn = console.export_svg(title="synapse figures")
+    # Rich has the reader's browser fetch a font; any that has fixed width will do.
+    path.write_text(re.sub(r"@font-face {.*?}\s*", "", drawn, flags=re.DOTALL))

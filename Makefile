@@ -121,6 +121,8 @@ $(UV_STAMP): requirements-uv.lock | $(BIN)/python
 		--require-hashes --requirement requirements-uv.lock
 	@touch $@
 
+FIRST_PARSE = echo "==> dbt packages, first parse" && $(BIN)/python -m synapse.runner.first_parse
+
 # One environment serves both: once it is the development one, the short lock is not enough.
 $(RUN_ENV): requirements.lock requirements-dev.lock pyproject.toml $(UV_STAMP)
 	@if [ -f $(DEV_ENV) ]; then \
@@ -128,7 +130,8 @@ $(RUN_ENV): requirements.lock requirements-dev.lock pyproject.toml $(UV_STAMP)
 	else \
 		echo "==> packages of requirements.lock, each checked by hash"; \
 		$(UV) sync --quiet --require-hashes requirements.lock && \
-		$(UV) install --quiet --no-deps --no-build-isolation --editable . ; \
+		$(UV) install --quiet --no-deps --no-build-isolation --editable . && \
+		$(FIRST_PARSE) ; \
 	fi
 	@touch $@
 
@@ -136,4 +139,5 @@ $(DEV_ENV): requirements-dev.lock pyproject.toml $(UV_STAMP)
 	@echo "==> packages of requirements-dev.lock, each checked by hash"
 	@$(UV) sync --quiet --require-hashes requirements-dev.lock
 	@$(UV) install --quiet --no-deps --no-build-isolation --editable .
+	@$(FIRST_PARSE)
 	@touch $@ $(RUN_ENV)

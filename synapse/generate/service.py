@@ -23,6 +23,7 @@ import orjson
 import pyarrow as pa
 
 from synapse.errors import SynapseError, UsageError
+from synapse.garbage import without_cycle_search
 from synapse.generate import topic_documents, topic_events, truth
 from synapse.generate.calendar import (
     DEFAULT_START,
@@ -106,7 +107,8 @@ def generate(
             return _Production(lake, plan).run(first_new_day=before.days)
         _refuse_occupied(lake)
         start = DEFAULT_START if end_date is None else end_date - timedelta(days=days - 1)
-        return _generate_whole(lake, Plan(seed, users, days, hazards, start))
+        with without_cycle_search():
+            return _generate_whole(lake, Plan(seed, users, days, hazards, start))
     except OSError as error:
         raise SynapseError(f"{lake} cannot be written ({error}): choose another --lake") from error
 

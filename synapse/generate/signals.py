@@ -98,7 +98,7 @@ class Signals:
         for name, mean, chance in (
             ("screen_viewed", 1.3, None),
             ("feature_used", 0.95, None),
-            ("api_request", 1.4, None),
+            ("api_request", 1.2, None),
             ("settings_changed", None, 0.02),
         ):
             repeat = rng.poisson(mean, count) if mean else (rng.random(count) < (chance or 0)) * 1

@@ -21,7 +21,7 @@ from synapse.generate.signals import Signals
 from synapse.generate.streams import Stream, Streams
 from synapse.generate.tables import SCHEMAS, ChangeBuffer
 
-_DOCUMENT_SHARE = 0.12
+_DOCUMENT_SHARE = 0.1
 _PLAN_CODES = pool([plan.code for plan in catalogue.PLANS])
 _PLAN_NAMES = pool([plan.name for plan in catalogue.PLANS])
 

@@ -7,7 +7,6 @@ the part over (recover.py).
 
 from __future__ import annotations
 
-import gc
 import time
 import uuid
 from collections import defaultdict
@@ -23,6 +22,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from synapse.declarations import load_declarations
 from synapse.errors import SynapseError
+from synapse.garbage import without_cycle_search
 from synapse.ingest.discover import Routed, route, scan_bronze
 from synapse.ingest.dms import connect
 from synapse.ingest.dms_table import ingest_table
@@ -104,7 +104,8 @@ def ingest(
             readers=readers,
             progress=progress,
         )
-        with failing(ledger, part_id), readers, _without_cycle_search():
+        # Records are trees: searching them for cycles doubles the time of parsing.
+        with failing(ledger, part_id), readers, without_cycle_search():
             harvest = _bring_in(work, routed)
             ledger.check_claims(part_id, len(claimed))
             counts = commit(work, harvest, gone)
@@ -156,18 +157,6 @@ def failing(ledger: Ledger, run_id: str) -> Iterator[None]:
     except BaseException as error:
         ledger.fail(run_id, str(error) or type(error).__name__)
         raise
-
-
-@contextmanager
-def _without_cycle_search() -> Iterator[None]:
-    """Records are trees: to search the millions of them for cycles doubles the time of parsing."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
 
 
 def naive_utc(moment: datetime) -> datetime:

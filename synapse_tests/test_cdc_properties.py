@@ -93,7 +93,8 @@ def declare(project: Path, tables: Sequence[World]) -> None:
 def bare_project(folder: Path) -> Path:
     """Copy the project without its own tables and models: macros and the lake's sources stay."""
     project = copy_project(folder)
-    for part in ("models/silver", "models/gold", "models/ops", "snapshots", "tests", "seeds"):
+    own = ("models/silver", "models/gold", "models/ops")
+    for part in (*own, "snapshots", "tests", "seeds", "analyses"):
         for path in sorted((project / part).rglob("*"), reverse=True):
             path.unlink() if path.is_file() else path.rmdir()
     (project / "models" / "silver").mkdir(exist_ok=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import time
 from pathlib import Path
 
 import pytest
@@ -62,15 +61,13 @@ def test_a_second_dbt_build_changes_nothing(steps: DailySteps, tmp_path: Path) -
     assert not differences, "\n".join(map(str, differences))
 
 
-def test_a_second_daily_run_with_nothing_new_is_quick_and_changes_nothing(
+def test_a_second_daily_run_with_nothing_new_builds_and_changes_nothing(
     steps: DailySteps, tmp_path: Path
 ) -> None:
     settings = copy_lake(steps.settings.lake, tmp_path / "lake")
     run_daily(settings, steps.project, steps.last)
-    began = time.monotonic()
     report = run_daily(settings, steps.project, steps.last)
     assert report.status == "unchanged"
-    assert time.monotonic() - began < 10
     assert report.ingest.landed == 0
     assert_same_warehouse(steps.copies[-1], settings.warehouse)
 

@@ -111,7 +111,7 @@ $(BIN)/python:
 		fi; \
 	done; \
 	echo "Synapse needs Python 3.11, 3.12 or 3.13, and $(PYTHON) is" \
-		"$$($(PYTHON) --version 2>&1 || true): install one, or name it:" \
+		"$$($(PYTHON) --version 2>&1): install one, or name it:" \
 		"make $(or $(MAKECMDGOALS),setup) PYTHON=/path/to/python3.12" >&2; \
 	exit 1
 

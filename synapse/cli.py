@@ -38,8 +38,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="From what DMS and Kafka Connect land to the figures that the product is run on.",
 )
-
-
 app.add_typer(quarantine_app, name="quarantine")
 
 

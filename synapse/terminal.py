@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date, datetime
 from decimal import Decimal
@@ -21,7 +21,7 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
-ProgressCallback = Callable[[str, int, int], None]
+from synapse.progress import Progress as ProgressCallback
 
 out = Console()
 # Progress and errors go to standard error, so that `--json` leaves standard output to machines.

@@ -12,7 +12,7 @@ import pyarrow as pa
 from synapse.ingest.convert import canonical_json, convert
 from synapse.ingest.model import Drift, Harvest, Kind, Outcome, Refusal, Unit
 from synapse.ingest.parts import Rowset, lineage_prefix
-from synapse.ingest.records import KafkaIdentity, Records
+from synapse.ingest.records import Records
 from synapse.ingest.shapes import Batch, Rows, Shape
 
 _RECORDS_PER_BATCH = 5_000  # converted at once
@@ -29,7 +29,6 @@ class Delivery:
     """Where a file's records come from. first: number of its first record (1 but for a replay)."""
 
     outcome: Outcome
-    kafka: KafkaIdentity
     first: int = 1
 
 
@@ -103,7 +102,7 @@ class Converter:
         outcome.accepted -= 1
         outcome.quarantined += 1
         start, end = records.spans[position]
-        offset = delivery.kafka.offset
+        offset = outcome.kafka_offset
         self.harvest.refusals.append(
             Refusal(
                 source=outcome.source,
@@ -117,7 +116,7 @@ class Converter:
                 byte_start=start,
                 byte_end=end,
                 payload=records.data[start:end],
-                kafka_partition=delivery.kafka.partition,
+                kafka_partition=outcome.kafka_partition,
                 kafka_offset=None if offset is None else offset + position,
             )
         )
@@ -181,11 +180,11 @@ class Converter:
         places = [batch.position[record] for record in record_of]
         deliveries = self._deliveries
         offsets = [
-            None if (offset := deliveries[file].kafka.offset) is None else offset + place
+            None if (offset := deliveries[file].outcome.kafka_offset) is None else offset + place
             for file, place in zip(files, places, strict=True)
         ]
         values: list[list[Any]] = [
-            [deliveries[file].kafka.partition for file in files],
+            [deliveries[file].outcome.kafka_partition for file in files],
             offsets,
             [hashes[record] for record in record_of],
         ]

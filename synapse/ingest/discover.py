@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -35,31 +36,37 @@ def scan_bronze(lake: Path) -> list[BronzeFile]:
 
     Raises SynapseError when there is nothing at all: an empty lake is a mistake in the settings.
     """
-    found: list[BronzeFile] = []
-    for root in (DMS_ROOT, TOPICS_ROOT):
-        if (lake / root).is_dir():
-            _walk(str(lake / root), root, found)
-    if not found:
+    require_bronze(lake)
+    return sorted(_files(lake), key=lambda file: file.path)
+
+
+def require_bronze(lake: Path) -> None:
+    """Raise SynapseError for a lake in which nothing has landed; looks no further than one file."""
+    if next(_files(lake), None) is None:
         raise SynapseError(
             f"Nothing has landed in {lake}: no file in {lake / DMS_ROOT} or {lake / TOPICS_ROOT}. "
             f"Make a sample with `synapse generate --lake {lake}`, or point --lake (SYNAPSE_LAKE) "
             "at a folder whose bronze/ holds what DMS and Kafka Connect wrote."
         )
-    found.sort(key=lambda file: file.path)
-    return found
 
 
-def _walk(folder: str, relative: str, found: list[BronzeFile]) -> None:
+def _files(lake: Path) -> Iterator[BronzeFile]:
+    for root in (DMS_ROOT, TOPICS_ROOT):
+        if (lake / root).is_dir():
+            yield from _walk(str(lake / root), root)
+
+
+def _walk(folder: str, relative: str) -> Iterator[BronzeFile]:
     with os.scandir(folder) as entries:
         for entry in entries:
             if entry.name.startswith((".", "_")):
                 continue
             path = f"{relative}/{entry.name}"
             if entry.is_dir():
-                _walk(entry.path, path, found)
+                yield from _walk(entry.path, path)
             else:
                 stat = entry.stat()
-                found.append(BronzeFile(path, stat.st_size, stat.st_mtime_ns))
+                yield BronzeFile(path, stat.st_size, stat.st_mtime_ns)
 
 
 def route(files: list[BronzeFile], declarations: Declarations) -> Routed:

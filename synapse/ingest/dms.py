@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from synapse.declarations import DmsTable
 from synapse.ingest.dms_checks import Checks, compile_checks, explain, literal, quoted
-from synapse.ingest.files import retain
+from synapse.ingest.files import aside, retain
 from synapse.ingest.model import BronzeFile, Kind, ManifestRow, Refusal, Unit
 
 # DMS counts LOAD files in hexadecimal: ...09, 0A.
@@ -249,7 +249,7 @@ def write_clean(
     checks = result.checks
     assert checks is not None
     target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.name}.tmp")
+    temporary = aside(target)
     connection.execute(
         f"copy (select {', '.join(checks.projection)} from {_scan(lake, [result])} "
         f"where not ({checks.broken}) order by file_row_number) "

@@ -26,7 +26,7 @@ def write_atomically(table: pa.Table, path: Path, unique: Iterable[str] = ()) ->
     unique: columns whose values hardly repeat; a dictionary of them would cost time for nothing.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = _aside(path)
+    temporary = aside(path)
     repeating = [name for name in table.column_names if name not in set(unique)]
     pq.write_table(table, temporary, compression="zstd", use_dictionary=repeating)
     temporary.replace(path)
@@ -40,7 +40,7 @@ def retain(lake: Path, path: str, sha256: str, target: Path) -> None:
     if target.exists():
         return
     target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = _aside(target)
+    temporary = aside(target)
     shutil.copyfile(lake / path, temporary)
     if sha256_of(temporary) != sha256:
         temporary.unlink()
@@ -51,6 +51,6 @@ def retain(lake: Path, path: str, sha256: str, target: Path) -> None:
     temporary.replace(target)
 
 
-def _aside(path: Path) -> Path:
-    # Several readers of one ingest may keep the same bytes at once.
+def aside(path: Path) -> Path:
+    """Where to write what then becomes `path`; several readers may keep the same bytes at once."""
     return path.with_name(f".{path.name}.{os.getpid()}.tmp")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import delete, func, insert, select, update
@@ -20,6 +20,7 @@ from synapse.ingest.ledger_rows import (
     touch_files,
 )
 from synapse.ingest.model import BronzeFile, Counts, Drift, Kind, Outcome, Refusal, State
+from synapse.runner.clock import utc_now
 
 
 @dataclass(frozen=True)
@@ -33,11 +34,6 @@ class LoadVersion:
     state: State
     epoch: int | None
     transfer_from: datetime | None
-
-
-def utc_now() -> datetime:
-    """Wall clock as the stores keep it: UTC without a zone."""
-    return datetime.now(UTC).replace(tzinfo=None)
 
 
 class Ledger:

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from synapse.errors import SynapseError, UsageError
-from synapse.ingest.ledger import Ledger, utc_now
+from synapse.ingest.ledger import Ledger
 from synapse.ingest.model import Refusal, Unit
 from synapse.ingest.quarantine_index import Entry, QuarantineIndex
 from synapse.ingest.service import opened
 from synapse.ingest.store import Resolution, read_refusals, write_resolutions
+from synapse.runner.clock import utc_now
 from synapse.settings import Settings
 
 

@@ -10,10 +10,10 @@ from sqlalchemy import or_, select, update
 from sqlalchemy.engine import Engine
 
 from synapse.ingest import tables as t
-from synapse.ingest.ledger import utc_now
 from synapse.ingest.ledger_rows import add_counts
 from synapse.ingest.model import Counts, Kind, Refusal, Unit
 from synapse.ingest.store import Resolution
+from synapse.runner.clock import utc_now
 
 
 @dataclass(frozen=True)

@@ -153,7 +153,7 @@ def _read(
         outcome.accepted = outcome.landed - len(refused)
         harvest.refusals += refused.values()
         return
-    converter.add(records, Delivery(outcome, kafka_identity(path)))
+    converter.add(records, Delivery(outcome))
 
 
 def _whole_file(outcome: Outcome, sentence: str) -> Refusal:

@@ -23,7 +23,6 @@ from synapse.ingest.discover import scan_bronze
 from synapse.ingest.dms import Checked, check_files, connect, refusals_of, write_clean
 from synapse.ingest.dms_table import ingest_table
 from synapse.ingest.files import write_atomically
-from synapse.ingest.ledger import utc_now
 from synapse.ingest.model import (
     BronzeFile,
     Harvest,
@@ -37,12 +36,13 @@ from synapse.ingest.model import (
 from synapse.ingest.quarantine import find_entry, payloads_of
 from synapse.ingest.quarantine_index import Entry, QuarantineIndex
 from synapse.ingest.reading import converter_of
-from synapse.ingest.records import KafkaIdentity, Records
+from synapse.ingest.records import Records
 from synapse.ingest.recover import REPLAYED_ROWS
-from synapse.ingest.service import commit, failing, naive_utc, opened
+from synapse.ingest.service import commit, failing, opened
 from synapse.ingest.store import Resolution, write_resolutions
 from synapse.ingest.topics import ingest_topic, part_writer
 from synapse.ingest.work import Work
+from synapse.runner.clock import naive_utc, utc_now
 from synapse.settings import Settings
 
 
@@ -230,10 +230,15 @@ def _replay_records(
         except orjson.JSONDecodeError as error:
             records.errors[0] = f"the record is no JSON: {error}"
         outcome = Outcome(
-            BronzeFile(item.path, 0, 0), item.sha256, source, item.kind, State.ACCEPTED
+            BronzeFile(item.path, 0, 0),
+            item.sha256,
+            source,
+            item.kind,
+            State.ACCEPTED,
+            kafka_partition=item.kafka_partition,
+            kafka_offset=item.kafka_offset,
         )
-        kafka = KafkaIdentity(item.kafka_partition, item.kafka_offset)
-        converter.add(records, Delivery(outcome, kafka, item.number or 1))
+        converter.add(records, Delivery(outcome, item.number or 1))
     converter.finish()
     done = converter.harvest
     refused = {item.id: item for item in done.refusals}

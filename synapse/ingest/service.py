@@ -13,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import duckdb
@@ -26,7 +26,7 @@ from synapse.garbage import without_cycle_search
 from synapse.ingest.discover import Routed, route, scan_bronze
 from synapse.ingest.dms import connect
 from synapse.ingest.dms_table import ingest_table
-from synapse.ingest.ledger import Ledger, utc_now
+from synapse.ingest.ledger import Ledger
 from synapse.ingest.manifest import part_names, write_part
 from synapse.ingest.model import BronzeFile, Counts, Drift, Harvest
 from synapse.ingest.quarantine_index import QuarantineIndex
@@ -34,11 +34,13 @@ from synapse.ingest.readers import Readers
 from synapse.ingest.recover import recover
 from synapse.ingest.store import write_refusals
 from synapse.ingest.topics import ingest_topic
-from synapse.ingest.work import Progress, Work
+from synapse.ingest.work import Work
+from synapse.progress import Progress
+from synapse.runner.clock import naive_utc, utc_now
 from synapse.runner.lease import lease
 from synapse.settings import Settings
 
-__all__ = ["Counts", "IngestReport", "Progress", "ingest"]
+__all__ = ["Counts", "IngestReport", "ingest"]
 
 
 @dataclass(frozen=True)
@@ -157,11 +159,6 @@ def failing(ledger: Ledger, run_id: str) -> Iterator[None]:
     except BaseException as error:
         ledger.fail(run_id, str(error) or type(error).__name__)
         raise
-
-
-def naive_utc(moment: datetime) -> datetime:
-    """The instant as the stores keep it; a naive one is UTC already."""
-    return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
 
 
 def _held(ledger: Ledger, files: list[BronzeFile]) -> tuple[list[BronzeFile], list[str]]:

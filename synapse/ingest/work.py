@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -12,8 +11,7 @@ import duckdb
 from synapse.ingest.ledger import Ledger
 from synapse.ingest.model import Recorded
 from synapse.ingest.readers import Readers
-
-Progress = Callable[[str, int, int], None]
+from synapse.progress import Progress
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""As-of: the instant that a run calls "now"; nothing below it reads the clock."""
+"""As-of: the instant that a run calls "now"; no model reads the clock. And instants in stores."""
 
 from __future__ import annotations
 
@@ -48,3 +48,13 @@ def resolve_as_of(as_of: str | None, day: str | None, timezone: str) -> datetime
 def last_complete_date(as_of: datetime, timezone: str) -> date:
     """Return the last business date that had ended by `as_of` (aware)."""
     return as_of.astimezone(ZoneInfo(timezone)).date() - timedelta(days=1)
+
+
+def naive_utc(moment: datetime) -> datetime:
+    """Return the instant as the stores keep it; a naive one is UTC already."""
+    return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
+
+
+def utc_now() -> datetime:
+    """Return the wall clock as the stores keep it: UTC without a zone."""
+    return naive_utc(datetime.now(UTC))

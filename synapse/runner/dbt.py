@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from synapse.errors import SynapseError
 from synapse.garbage import without_cycle_search
+from synapse.progress import Progress
 from synapse.project import PROFILES_DIR
 from synapse.settings import Settings
 
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from dbt.cli.main import dbtRunnerResult
     from dbt.contracts.graph.manifest import Manifest
 
-Progress = Callable[[str, int, int], None]
 _PARSE = "partial_parse.msgpack"
 
 

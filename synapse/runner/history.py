@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 from sqlalchemy import (
     BigInteger,
@@ -19,6 +19,8 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.engine import Engine
+
+from synapse.runner.clock import naive_utc, utc_now
 
 _METADATA = MetaData()
 _RUNS = Table(
@@ -57,11 +59,6 @@ class Run:
     detail: str | None
 
 
-def naive_utc(value: datetime) -> datetime:
-    """Return the instant as the stores keep it: UTC without a zone."""
-    return value.astimezone(UTC).replace(tzinfo=None)
-
-
 class RunHistory:
     """Reads and writes the run history at an SQLAlchemy URL."""
 
@@ -78,7 +75,7 @@ class RunHistory:
                     schedule=schedule,
                     status="running",
                     as_of=naive_utc(as_of),
-                    started_at=naive_utc(datetime.now(UTC)),
+                    started_at=utc_now(),
                 )
             )
 
@@ -88,7 +85,7 @@ class RunHistory:
             connection.execute(
                 update(_RUNS)
                 .where(_RUNS.c.run_id == run_id)
-                .values(status=status, finished_at=naive_utc(datetime.now(UTC)), **values)
+                .values(status=status, finished_at=utc_now(), **values)
             )
 
     def latest(self, limit: int = 20) -> list[Run]:

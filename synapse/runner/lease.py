@@ -7,7 +7,7 @@ import os
 import socket
 import threading
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from sqlalchemy import (
     Column,
@@ -26,7 +26,7 @@ from sqlalchemy.engine import Engine
 from sqlalchemy.exc import IntegrityError
 
 from synapse.errors import LeaseHeldError
-from synapse.runner.history import naive_utc
+from synapse.runner.clock import utc_now
 
 _METADATA = MetaData()
 _LEASES = Table(
@@ -39,10 +39,6 @@ _LEASES = Table(
     Column("expires_at", DateTime, nullable=False),
 )
 LEASE_SECONDS = 60
-
-
-def _now() -> datetime:
-    return naive_utc(datetime.now(UTC))
 
 
 def _is_alive(pid: int) -> bool:
@@ -62,12 +58,12 @@ def _acquire(engine: Engine, name: str, owner: str) -> None:
         "owner": owner,
         "host": host,
         "pid": pid,
-        "expires_at": _now() + timedelta(seconds=LEASE_SECONDS),
+        "expires_at": utc_now() + timedelta(seconds=LEASE_SECONDS),
     }
     with engine.begin() as connection:
         # An expired lease belongs to a holder that died: its heartbeat would have moved it on.
         connection.execute(
-            delete(_LEASES).where(_LEASES.c.name == name, _LEASES.c.expires_at < _now())
+            delete(_LEASES).where(_LEASES.c.name == name, _LEASES.c.expires_at < utc_now())
         )
         holder = connection.execute(select(_LEASES).where(_LEASES.c.name == name)).first()
         if holder is not None and holder.host == host and not _is_alive(holder.pid):
@@ -107,7 +103,7 @@ def lease(url: str, owner_run: str, name: str = "lake") -> Iterator[None]:
                 connection.execute(
                     update(_LEASES)
                     .where(_LEASES.c.name == name, _LEASES.c.owner == owner)
-                    .values(expires_at=_now() + timedelta(seconds=LEASE_SECONDS))
+                    .values(expires_at=utc_now() + timedelta(seconds=LEASE_SECONDS))
                 )
 
     thread = threading.Thread(target=beat, name="lease-heartbeat", daemon=True)

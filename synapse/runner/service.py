@@ -9,13 +9,15 @@ from pathlib import Path
 
 from synapse.deps import ensure_packages
 from synapse.errors import SynapseError
-from synapse.ingest.discover import scan_bronze
+from synapse.ingest.discover import require_bronze
 from synapse.ingest.service import IngestReport, ingest
+from synapse.progress import Progress
+from synapse.runner.clock import naive_utc
 from synapse.runner.configuration import check_configuration
 from synapse.runner.context import connect_warehouse, write_run_context
-from synapse.runner.dbt import DbtProject, DbtResult, Progress
+from synapse.runner.dbt import DbtProject, DbtResult
 from synapse.runner.fingerprint import inputs_fingerprint
-from synapse.runner.history import RunHistory, naive_utc
+from synapse.runner.history import RunHistory
 from synapse.runner.lease import lease
 from synapse.settings import Settings
 
@@ -51,7 +53,7 @@ def run(
     """
     run_id = uuid.uuid4().hex
     check_configuration(project_dir)
-    scan_bronze(settings.lake)  # an empty lake is refused before anything is written to it
+    require_bronze(settings.lake)  # an empty lake is refused before anything is written to it
     # An occupied warehouse must be refused before anything is accepted or written.
     connect_warehouse(settings.warehouse).close()
     packages = ensure_packages(project_dir)

@@ -129,15 +129,15 @@ $(RUN_ENV): requirements.lock requirements-dev.lock pyproject.toml $(UV_STAMP)
 		$(MAKE) --no-print-directory $(DEV_ENV); \
 	else \
 		echo "==> packages of requirements.lock, each checked by hash"; \
-		$(UV) sync --quiet --require-hashes requirements.lock && \
-		$(UV) install --quiet --no-deps --no-build-isolation --editable . && \
+		$(UV) sync --python $(BIN)/python --quiet --require-hashes requirements.lock && \
+		$(UV) install --python $(BIN)/python --quiet --no-deps --no-build-isolation --editable . && \
 		$(FIRST_PARSE) ; \
 	fi
 	@touch $@
 
 $(DEV_ENV): requirements-dev.lock pyproject.toml $(UV_STAMP)
 	@echo "==> packages of requirements-dev.lock, each checked by hash"
-	@$(UV) sync --quiet --require-hashes requirements-dev.lock
-	@$(UV) install --quiet --no-deps --no-build-isolation --editable .
+	@$(UV) sync --python $(BIN)/python --quiet --require-hashes requirements-dev.lock
+	@$(UV) install --python $(BIN)/python --quiet --no-deps --no-build-isolation --editable .
 	@$(FIRST_PARSE)
 	@touch $@ $(RUN_ENV)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from platformdirs import user_data_path
 from pydantic import BaseModel, ConfigDict
 
 from synapse.errors import SynapseError, UsageError
+from synapse.lake import Lake, open_lake
 
 DEFAULT_TIMEZONE = "America/Sao_Paulo"
 TARGETS = ("duckdb", "athena", "redshift")
@@ -18,25 +21,40 @@ SCHEDULES = ("hourly", "daily", "weekly")
 class Settings(BaseModel):
     """Settings of one invocation. All paths are absolute.
 
-    lake: folder of bronze, retained, consolidated, quarantine and manifest.
+    lake: folder of bronze, retained, consolidated, quarantine and manifest; for a lake on S3 the
+        folder on this machine that holds its embedded warehouse, state and dbt's artifacts.
+    remote: s3://bucket/prefix of a lake on S3, else None.
     warehouse: file of the embedded warehouse.
     state: SQLAlchemy URL of the state store (ledger, lease, runs).
     business_timezone: IANA name; business dates (rule R1) are dates there.
     target: dbt target.
     reload_quiet_minutes: a reload of LOAD files counts as complete once its newest transfer time
         lies this long before as-of (CONTRACT 1.1: never half a reload).
+    lookback_days: an hourly run lists folders dated this many days before as-of and later; older
+        ones are listed by the daily sweep.
     processes: how many processes read small files at once; the machine's cores unless set.
     """
 
     model_config = ConfigDict(frozen=True)
 
     lake: Path
+    remote: str | None = None
     warehouse: Path
     state: str
     business_timezone: str = DEFAULT_TIMEZONE
     target: str = "duckdb"
     reload_quiet_minutes: int = 30
+    lookback_days: int = 3
     processes: int = 1
+
+    @property
+    def location(self) -> str:
+        """The lake as people and engines name it: a folder, or s3://bucket/prefix."""
+        return self.remote or str(self.lake)
+
+    def open_lake(self) -> Lake:
+        """The lake's files."""
+        return open_lake(self.location, self.lake)
 
     @classmethod
     def load(cls, lake: str | Path | None = None, target: str | None = None) -> Settings:
@@ -45,18 +63,14 @@ class Settings(BaseModel):
         Raises SynapseError for a setting that cannot work, UsageError for an unknown target.
         """
         where = str(lake if lake is not None else os.environ.get("SYNAPSE_LAKE") or "lake")
-        if "://" in where:
-            raise SynapseError(
-                f"The lake {where} is not a local folder. This version reads local lakes only; "
-                "lakes on s3:// come with the Athena target. Point --lake (or SYNAPSE_LAKE) at a "
-                "folder, for example a copy made by `aws s3 sync`."
-            )
-        root = Path(where).expanduser().resolve()
+        remote = _remote(where)
+        root = _home(remote) if remote else Path(where).expanduser().resolve()
         if root.exists() and not root.is_dir():
             raise SynapseError(f"The lake {root} is a file; --lake (or SYNAPSE_LAKE) is a folder.")
         warehouse = os.environ.get("SYNAPSE_WAREHOUSE")
         return cls(
             lake=root,
+            remote=remote,
             warehouse=Path(warehouse).expanduser().resolve()
             if warehouse
             else root / "warehouse.duckdb",
@@ -66,8 +80,27 @@ class Settings(BaseModel):
             ),
             target=_target(target or os.environ.get("SYNAPSE_TARGET") or "duckdb"),
             reload_quiet_minutes=_whole("SYNAPSE_RELOAD_QUIET_MINUTES", 30),
+            lookback_days=_whole("SYNAPSE_LOOKBACK_DAYS", 3),
             processes=max(_whole("SYNAPSE_PROCESSES", os.cpu_count() or 1), 1),
         )
+
+
+def _remote(where: str) -> str | None:
+    if "://" not in where:
+        return None
+    if not re.fullmatch(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[^/]+)*/?", where):
+        raise SynapseError(
+            f"The lake {where} is neither a folder nor an s3://bucket/prefix; set --lake (or "
+            "SYNAPSE_LAKE) to one of them."
+        )
+    return where.rstrip("/")
+
+
+def _home(remote: str) -> Path:
+    """The folder on this machine for a lake on S3: in SYNAPSE_HOME, else where the system says."""
+    home = os.environ.get("SYNAPSE_HOME")
+    base = Path(home).expanduser().resolve() if home else user_data_path("synapse")
+    return base / remote.removeprefix("s3://")
 
 
 def _timezone(name: str) -> str:

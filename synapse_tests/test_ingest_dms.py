@@ -143,7 +143,7 @@ def test_a_file_no_row_of_which_can_be_accepted_is_quarantined_whole(
     assert (report.landed, report.accepted, report.quarantined) == (2, 1, 1)
     (entry,) = entries(lake.settings)
     assert (entry.unit, entry.rule) == ("file", rule)
-    raw = show(lake.settings, entry.id).raw_file
+    raw = Path(show(lake.settings, entry.id).raw_file or "")
     assert raw is not None
     assert raw.read_bytes() == file.read_bytes()
 

@@ -21,6 +21,7 @@ from synapse.ingest.ledger import Ledger
 from synapse.ingest.model import Counts
 from synapse.ingest.quarantine import discard, entries
 from synapse.ingest.replay import replay
+from synapse.ingest.store import RefusalWriter
 from synapse.runner.lease import lease
 from synapse_tests.ingest_lake import (
     AS_OF,
@@ -148,7 +149,9 @@ def test_a_lost_ledger_knows_what_was_replayed(lake: Lake) -> None:
     assert state(lake) == before
 
 
-@pytest.mark.parametrize("step", ["write_refusals", "write_part", "Ledger.commit"])
+@pytest.mark.parametrize(
+    "step", ["RefusalWriter.finish", "Ledger.commit", "before write_part", "after write_part"]
+)
 def test_a_killed_run_repeated_is_an_undisturbed_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
@@ -161,11 +164,18 @@ def test_a_killed_run_repeated_is_an_undisturbed_run(
     class Killed(BaseException):
         """Nothing catches it, as nothing catches SIGKILL."""
 
-    def die(*_: object, **__: object) -> None:
+    owner, name = {
+        "RefusalWriter.finish": (RefusalWriter, "finish"),
+        "Ledger.commit": (Ledger, "commit"),
+    }.get(step, (service, "write_part"))
+    does = getattr(owner, name)
+
+    def die(*arguments: object, **named: object) -> None:
+        if step.startswith("after"):
+            does(*arguments, **named)
         raise Killed
 
     with monkeypatch.context() as patch:
-        owner, name = (Ledger, "commit") if step == "Ledger.commit" else (service, step)
         patch.setattr(owner, name, die)
         # Dead processes write no last words either.
         patch.setattr(Ledger, "fail", lambda *_: None)

@@ -8,28 +8,24 @@ from typing import Any
 
 import jsonschema_rs
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from synapse.ingest.convert import canonical_json, convert
 from synapse.ingest.model import Drift, Harvest, Kind, Outcome, Refusal, Unit
-from synapse.ingest.parts import Rowset, lineage_prefix
 from synapse.ingest.records import Records
-from synapse.ingest.shapes import Batch, Rows, Shape
+from synapse.ingest.shapes import Batch, Rows, Rowset, Shape, lineage_prefix
 
 _RECORDS_PER_BATCH = 5_000  # converted at once
 _DIGEST = 32  # hexadecimal digits, 128 bits: as silver's digests (macros/dialect/text.sql)
-_LINEAGE = [
-    ("_kafka_partition", pa.int32()),
-    ("_kafka_offset", pa.int64()),
-    ("_payload_hash", pa.string()),
-]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Delivery:
-    """Where a file's records come from. first: number of its first record (1 but for a replay)."""
+    """Where records come from. first, offset: number and Kafka offset of the first of them."""
 
     outcome: Outcome
-    first: int = 1
+    first: int
+    offset: int | None
 
 
 class Converter:
@@ -48,7 +44,7 @@ class Converter:
         self._is_cdc = shape.source.startswith("dms.")
 
     def add(self, records: Records, delivery: Delivery) -> None:
-        """Take the records of a file, in order; their number is already in outcome.landed."""
+        """Take records of a file, in order; their number is already in outcome.landed."""
         batch = self._batch
         file = len(batch.files)
         batch.files.append(records)
@@ -92,9 +88,11 @@ class Converter:
             batch.file_of.append(file)
             batch.position.append(position)
 
-    def finish(self) -> None:
-        """Convert what is left."""
+    def take(self) -> list[Rowset]:
+        """Convert what is left, and hand over the rows made so far."""
         self._convert()
+        tables, self.tables = self.tables, []
+        return tables
 
     def _refuse(self, file: int, position: int, rule: str, sentence: str) -> None:
         delivery, records = self._deliveries[file], self._batch.files[file]
@@ -102,7 +100,7 @@ class Converter:
         outcome.accepted -= 1
         outcome.quarantined += 1
         start, end = records.spans[position]
-        offset = outcome.kafka_offset
+        offset = delivery.offset
         self.harvest.refusals.append(
             Refusal(
                 source=outcome.source,
@@ -113,8 +111,8 @@ class Converter:
                 rule=rule,
                 sentence=sentence,
                 number=delivery.first + position,
-                byte_start=start,
-                byte_end=end,
+                byte_start=records.start + start,
+                byte_end=records.start + end,
                 payload=records.data[start:end],
                 kafka_partition=outcome.kafka_partition,
                 kafka_offset=None if offset is None else offset + position,
@@ -172,34 +170,30 @@ class Converter:
                 self.tables.append(Rowset(kind, table))
 
     def _lineage(self, rows: Rows) -> dict[str, pa.Array]:
-        batch, record_of = self._batch, rows.record_of
-        hashes = [
-            hashlib.sha256(canonical_json(value)).hexdigest()[:_DIGEST] for value in batch.values
-        ]
-        files = [batch.file_of[record] for record in record_of]
-        places = [batch.position[record] for record in record_of]
-        deliveries = self._deliveries
-        offsets = [
-            None if (offset := deliveries[file].outcome.kafka_offset) is None else offset + place
-            for file, place in zip(files, places, strict=True)
-        ]
-        values: list[list[Any]] = [
-            [deliveries[file].outcome.kafka_partition for file in files],
-            offsets,
-            [hashes[record] for record in record_of],
-        ]
-        lineage = {
-            name: pa.array(column, type=kind)
-            for (name, kind), column in zip(_LINEAGE, values, strict=True)
-        }
+        batch, deliveries = self._batch, self._deliveries
+        hashes = pa.array(
+            [hashlib.sha256(canonical_json(value)).hexdigest()[:_DIGEST] for value in batch.values]
+        )
+        record = pa.array(rows.record_of, type=pa.int64())
+        file = pa.array(batch.file_of, type=pa.int64()).take(record)
+        place = pa.array(batch.position, type=pa.int64()).take(record)
+
+        def of_file(values: list[Any], kind: pa.DataType) -> pa.Array:
+            return pa.array(values, type=kind).take(file)
+
+        offsets = of_file([delivery.offset for delivery in deliveries], pa.int64())
+        numbers = of_file([delivery.first for delivery in deliveries], pa.int64())
+        partitions = [delivery.outcome.kafka_partition for delivery in deliveries]
+        paths = [delivery.outcome.file.path for delivery in deliveries]
         # Silver names the manifest's path _source_file; Debezium parts are read as DMS files are.
         of = lineage_prefix(self._shape)
-        lineage[f"{of}_file"] = pa.array([deliveries[file].outcome.file.path for file in files])
-        lineage[f"{of}_line"] = pa.array(
-            [deliveries[file].first + place for file, place in zip(files, places, strict=True)],
-            type=pa.int64(),
-        )
-        return lineage
+        return {
+            "_kafka_partition": of_file(partitions, pa.int32()),
+            "_kafka_offset": pc.add(offsets, place),
+            "_payload_hash": hashes.take(record),
+            f"{of}_file": of_file(paths, pa.string()),
+            f"{of}_line": pc.add(numbers, place),
+        }
 
 
 def _complaint(validator: jsonschema_rs.Draft202012Validator, value: Any) -> str:

@@ -1,102 +1,154 @@
-"""Finding what lies in bronze, and telling which declared table or topic it belongs to."""
+"""Finding what is new in bronze, and telling which declared table or topic it belongs to."""
 
 from __future__ import annotations
 
-import os
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
+from datetime import date
+from itertools import islice
 
 from synapse.declarations import Declarations, DmsTable, Topic
 from synapse.errors import SynapseError
-from synapse.ingest.model import BronzeFile
+from synapse.ingest.dms import kind_of
+from synapse.ingest.ledger import Ledger
+from synapse.ingest.model import BronzeFile, Kind
+from synapse.lake import Lake
 
 DMS_ROOT = "bronze/dms"
 TOPICS_ROOT = "bronze/kconnect/topics"
+_FILES_AT_ONCE = 5_000
+
+Stat = tuple[str, int, str]  # path, size, etag
 
 
 @dataclass
-class Routed:
-    """Files by the table or topic that they belong to.
+class Listing:
+    """One look at bronze. since: dated folders before it are left out (None: a sweep of all).
 
-    unknown: undeclared sources and how many files they hold; they are reported, not refused.
+    files: how many were listed. unknown: undeclared sources and how many files they hold; they are
+    reported, not refused.
     """
 
-    dms: dict[DmsTable, list[BronzeFile]] = field(default_factory=lambda: defaultdict(list))
-    cdc: dict[DmsTable, list[BronzeFile]] = field(default_factory=lambda: defaultdict(list))
-    topics: dict[Topic, list[BronzeFile]] = field(default_factory=lambda: defaultdict(list))
+    lake: Lake
+    declarations: Declarations
+    since: date | None
+    files: int = 0
     unknown: dict[str, int] = field(default_factory=lambda: defaultdict(int))
 
+    def below(self, folder: str) -> Iterator[BronzeFile]:
+        """Files below a folder, counted."""
+        for file in self.lake.listing(folder, self.since):
+            self.files += 1
+            yield file
 
-def scan_bronze(lake: Path) -> list[BronzeFile]:
-    """Every file below the two roots of bronze, sorted by path.
+    def tables(self, ledger: Ledger) -> tuple[dict[DmsTable, list[BronzeFile]], frozenset[Stat]]:
+        """What DMS landed: new files by table, and the LOAD files that lie there, new or not."""
+        owner = _Owner(self.declarations)
+        fresh: dict[DmsTable, list[BronzeFile]] = defaultdict(list)
+        loads: set[Stat] = set()
+        listed = self.below(DMS_ROOT)
+        while some := list(islice(listed, _FILES_AT_ONCE)):
+            by_table: dict[DmsTable, list[BronzeFile]] = defaultdict(list)
+            for file in some:
+                table = owner.of(file.path)
+                if table is None:
+                    folders = file.path[len(DMS_ROOT) + 1 :].split("/")[:-1][:2]
+                    self.unknown[".".join(["dms", *folders])] += 1
+                    continue
+                by_table[table].append(file)
+                if kind_of(file) is Kind.LOAD:
+                    loads.add((file.path, file.size, file.etag))
+            for table, files in by_table.items():
+                fresh[table] += new_among(ledger, table.source, files)
+        return dict(fresh), frozenset(loads)
 
-    Names that start with '.' or '_' are the writers' own and are skipped.
+    def topics(self) -> Iterator[tuple[Topic | DmsTable, Iterator[BronzeFile]]]:
+        """What Kafka Connect landed: each declared topic with its files, which are listed as read.
 
-    Raises SynapseError when there is nothing at all: an empty lake is a mistake in the settings.
-    """
-    require_bronze(lake)
-    return sorted(_files(lake), key=lambda file: file.path)
+        Debezium topics of tables come first, in order of their sources.
+        """
+        strays, folders = self.lake.entries(TOPICS_ROOT)
+        for file in strays:
+            self.unknown[f"kconnect.{file.name}"] += 1
+        tables = {table.topic: table for table in self.declarations.tables}
+        topics = {topic.name: topic for topic in self.declarations.topics}
+        found = [*sorted(set(folders) & tables.keys()), *sorted(set(folders) & topics.keys())]
+        for name in found:
+            yield tables.get(name) or topics[name], self.below(f"{TOPICS_ROOT}/{name}")
+        for name in sorted(set(folders) - set(found)):
+            count = sum(1 for _ in self.below(f"{TOPICS_ROOT}/{name}"))
+            if count:
+                self.unknown[f"kconnect.{name}"] += count
 
 
-def require_bronze(lake: Path) -> None:
-    """Raise SynapseError for a lake in which nothing has landed; looks no further than one file."""
-    if next(_files(lake), None) is None:
-        raise SynapseError(
-            f"Nothing has landed in {lake}: no file in {lake / DMS_ROOT} or {lake / TOPICS_ROOT}. "
-            f"Make a sample with `synapse generate --lake {lake}`, or point --lake (SYNAPSE_LAKE) "
-            "at a folder whose bronze/ holds what DMS and Kafka Connect wrote."
+class _Owner:
+    """Which table a path below bronze/dms belongs to."""
+
+    def __init__(self, declarations: Declarations) -> None:
+        # The longest prefix wins, so that a reload's folder may lie below another one.
+        self._prefixes = sorted(
+            (
+                (f"{DMS_ROOT}/{prefix}/", table)
+                for table in declarations.tables
+                for prefix in table.prefixes
+            ),
+            key=lambda pair: -len(pair[0]),
         )
 
+    def of(self, path: str) -> DmsTable | None:
+        return next((table for prefix, table in self._prefixes if path.startswith(prefix)), None)
 
-def _files(lake: Path) -> Iterator[BronzeFile]:
+
+def new_among(ledger: Ledger, source: str, files: Iterable[BronzeFile]) -> list[BronzeFile]:
+    """Files of a source whose path, size and etag the ledger does not know."""
+    listed = list(files)
+    known = ledger.known(source, [file.name for file in listed])
+    return [
+        file
+        for file in listed
+        if not any(
+            (version.path, version.size, version.etag) == (file.path, file.size, file.etag)
+            for version in known.get(file.name, ())
+        )
+    ]
+
+
+def require_bronze(lake: Lake) -> None:
+    """Raise SynapseError for a lake in which nothing has landed; looks no further than one file.
+
+    An empty lake is a mistake in the settings.
+    """
     for root in (DMS_ROOT, TOPICS_ROOT):
-        if (lake / root).is_dir():
-            yield from _walk(str(lake / root), root)
-
-
-def _walk(folder: str, relative: str) -> Iterator[BronzeFile]:
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.name.startswith((".", "_")):
-                continue
-            path = f"{relative}/{entry.name}"
-            if entry.is_dir():
-                yield from _walk(entry.path, path)
-            else:
-                stat = entry.stat()
-                yield BronzeFile(path, stat.st_size, stat.st_mtime_ns)
-
-
-def route(files: list[BronzeFile], declarations: Declarations) -> Routed:
-    """Sort files by the declared source that they belong to."""
-    # The longest prefix wins, so that a reload's folder may lie below another one.
-    prefixes = sorted(
-        (
-            (f"{DMS_ROOT}/{prefix}/", table)
-            for table in declarations.tables
-            for prefix in table.prefixes
-        ),
-        key=lambda pair: -len(pair[0]),
+        if next(lake.listing(root), None) is not None:
+            return
+    raise SynapseError(
+        f"Nothing has landed in {lake.location}: no file in {lake.location}/{DMS_ROOT} or "
+        f"{lake.location}/{TOPICS_ROOT}. Make a sample with `synapse generate --lake LAKE`, or "
+        "point --lake (SYNAPSE_LAKE) at a folder or s3:// prefix whose bronze/ holds what DMS and "
+        "Kafka Connect wrote."
     )
-    topics = {topic.name: topic for topic in declarations.topics}
-    cdc_topics = {table.topic: table for table in declarations.tables}
-    routed = Routed()
-    for file in files:
-        if file.path.startswith(f"{TOPICS_ROOT}/"):
-            name = file.path[len(TOPICS_ROOT) + 1 :].split("/", 1)[0]
-            if name in topics:
-                routed.topics[topics[name]].append(file)
-            elif name in cdc_topics:
-                routed.cdc[cdc_topics[name]].append(file)
-            else:
-                routed.unknown[f"kconnect.{name}"] += 1
-            continue
-        table = next((table for prefix, table in prefixes if file.path.startswith(prefix)), None)
-        if table is not None:
-            routed.dms[table].append(file)
-        else:
-            folders = file.path[len(DMS_ROOT) + 1 :].split("/")[:-1][:2]
-            routed.unknown[".".join(["dms", *folders])] += 1
-    return routed
+
+
+def loads_of(lake: Lake, tables: Iterable[DmsTable]) -> frozenset[Stat]:
+    """The LOAD files of some tables that lie in bronze."""
+    return frozenset(
+        (file.path, file.size, file.etag)
+        for table in tables
+        for prefix in table.prefixes
+        for file in lake.entries(f"{DMS_ROOT}/{prefix}")[0]
+        if kind_of(file) is Kind.LOAD
+    )
+
+
+def find(lake: Lake, paths: Iterable[str]) -> dict[str, BronzeFile]:
+    """Those of the paths that lie in the lake."""
+    by_folder: dict[str, set[str]] = defaultdict(set)
+    for path in paths:
+        by_folder[path.rsplit("/", 1)[0]].add(path)
+    return {
+        file.path: file
+        for folder, wanted in by_folder.items()
+        for file in lake.entries(folder)[0]
+        if file.path in wanted
+    }

@@ -16,6 +16,7 @@ from synapse.declarations import DmsTable
 from synapse.ingest.dms_checks import Checks, compile_checks, explain, literal, quoted
 from synapse.ingest.files import aside, retain
 from synapse.ingest.model import BronzeFile, Kind, ManifestRow, Refusal, Unit
+from synapse.lake import Lake
 
 # DMS counts LOAD files in hexadecimal: ...09, 0A.
 _LOAD_NAME = re.compile(r"LOAD[0-9A-F]{8}\.parquet", re.IGNORECASE)
@@ -203,7 +204,7 @@ def _refusal(
 
 def accept(
     connection: duckdb.DuckDBPyConnection,
-    lake: Path,
+    lake: Lake,
     table: DmsTable,
     result: Checked,
     epoch: int | None,
@@ -223,10 +224,10 @@ def accept(
         return None
     if result.broken or checks.rewrite or is_overwritten:
         path = f"retained/clean-{result.sha256}.parquet"
-        write_clean(connection, lake, result, lake / path)
+        write_clean(connection, lake, result, path)
     elif result.kind is Kind.LOAD:
         path = f"retained/{result.sha256}"
-        retain(lake, result.file.path, result.sha256, lake / path)
+        retain(lake, result.file.path, result.sha256, path)
     else:
         path = result.file.path
     return ManifestRow(
@@ -235,7 +236,7 @@ def accept(
         source=table.source,
         kind=result.kind,
         rows=accepted,
-        bytes=(lake / path).stat().st_size,
+        bytes=(lake.root / path).stat().st_size,
         sha256=result.sha256,
         epoch=epoch,
         epoch_at=result.transfer_from if result.kind is Kind.LOAD else None,
@@ -243,16 +244,18 @@ def accept(
 
 
 def write_clean(
-    connection: duckdb.DuckDBPyConnection, lake: Path, result: Checked, target: Path
+    connection: duckdb.DuckDBPyConnection, lake: Lake, result: Checked, path: str
 ) -> None:
     """Write the rows of a checked file that break no rule, in their declared types."""
     checks = result.checks
     assert checks is not None
+    target = lake.root / path
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = aside(target)
     connection.execute(
-        f"copy (select {', '.join(checks.projection)} from {_scan(lake, [result])} "
+        f"copy (select {', '.join(checks.projection)} from {_scan(lake.root, [result])} "
         f"where not ({checks.broken}) order by file_row_number) "
         f"to {literal(str(temporary))} (format parquet, compression zstd)"
     )
     temporary.replace(target)
+    lake.publish(path)

@@ -22,23 +22,31 @@ from synapse.ingest.work import Work
 def ingest_table(work: Work, table: DmsTable, files: list[BronzeFile]) -> Harvest:
     """Deal with the table's new files, and again with those that waited for their reload."""
     harvest = Harvest()
-    known = work.ledger.hashes(table.source, work.forget)
-    known_paths = {path for versions in known.values() for path, _ in versions}
+    work.lake.fetch(files)
+    digests = {file.path: sha256_of(work.lake.root / file.path) for file in files}
+    known = work.ledger.hashes(table.source, digests.values(), work.forget)
+    named = work.ledger.known(table.source, [file.name for file in files])
+    known_paths = {
+        version.path
+        for versions in named.values()
+        for version in versions
+        if (version.path, version.sha256) not in work.forget
+    }
     fresh: list[tuple[BronzeFile, str]] = []
     again: list[tuple[BronzeFile, str, str]] = []
     first: dict[str, str] = {}
     for file in files:
-        digest = sha256_of(work.lake / file.path)
+        digest = digests[file.path]
         same = [path for path, _ in known.get(digest, [])]
         if file.path in same:
-            harvest.touched.append((file, digest))
+            harvest.touched.append((table.source, file, digest))
         elif same or digest in first:
             again.append((file, digest, (same or [first[digest]])[0]))
         else:
             first[digest] = file.path
             fresh.append((file, digest))
     checked = [Checked(file, digest, kind_of(file)) for file, digest in fresh]
-    check_files(work.connection, work.lake, table, checked)
+    check_files(work.connection, work.lake.root, table, checked)
     plan = _plan(work, table, [result for result in checked if result.kind is Kind.LOAD])
     for result in checked:
         if result.file.path in plan.held:
@@ -54,6 +62,7 @@ def ingest_table(work: Work, table: DmsTable, files: list[BronzeFile]) -> Harves
             f"{table.source}: {len(waiting)} LOAD file(s) wait, first {waiting[0]}: {reason}"
         )
     _repeat(table, again, known, plan.held, harvest)
+    work.lake.release(files)
     return harvest
 
 
@@ -77,7 +86,7 @@ def _plan(work: Work, table: DmsTable, loads: list[Checked]) -> EpochPlan:
         for version in versions
         if version.state is State.QUARANTINED
         and (version.path, version.sha256) not in work.forget
-        and (version.path, version.size, version.mtime_ns) in work.on_disk
+        and (version.path, version.size, version.etag) in work.on_disk
     ]
     return plan_epochs(current, candidates, as_of=work.as_of, quiet=work.quiet)
 
@@ -135,11 +144,11 @@ def _take(
     known_paths: set[str],
     harvest: Harvest,
 ) -> None:
-    refusals = refusals_of(work.connection, work.lake, table, result)
+    refusals = refusals_of(work.connection, work.lake.root, table, result)
     if result.refused is not None:
         outcome = _outcome(table, result, State.QUARANTINED)
         outcome.landed = outcome.quarantined = 1
-        keep_raw(work.lake, result.file.path, result.sha256)
+        keep_raw(work.lake, result.file, result.sha256)
     else:
         outcome = _outcome(table, result, State.ACCEPTED)
         outcome.landed = result.rows

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from synapse.errors import SynapseError
+from synapse.lake import Lake
 
 
 def sha256_of(path: Path) -> str:
@@ -20,35 +21,39 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def write_atomically(table: pa.Table, path: Path, unique: Iterable[str] = ()) -> None:
+def write_atomically(lake: Lake, table: pa.Table, path: str, unique: Iterable[str] = ()) -> None:
     """Write Parquet under a temporary name and rename it: no reader ever sees half a file.
 
     unique: columns whose values hardly repeat; a dictionary of them would cost time for nothing.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = aside(path)
-    repeating = [name for name in table.column_names if name not in set(unique)]
-    pq.write_table(table, temporary, compression="zstd", use_dictionary=repeating)
-    temporary.replace(path)
-
-
-def retain(lake: Path, path: str, sha256: str, target: Path) -> None:
-    """Copy a file of bronze by content; a copy that is there already is the same bytes.
-
-    Raises SynapseError when the file was overwritten meanwhile.
-    """
-    if target.exists():
-        return
+    target = lake.root / path
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = aside(target)
-    shutil.copyfile(lake / path, temporary)
-    if sha256_of(temporary) != sha256:
-        temporary.unlink()
-        raise SynapseError(
-            f"{lake / path} was overwritten while it was being read; nothing was accepted. "
-            "Run `synapse ingest` again."
-        )
+    repeating = [name for name in table.column_names if name not in set(unique)]
+    pq.write_table(table, temporary, compression="zstd", use_dictionary=repeating)
     temporary.replace(target)
+    lake.publish(path)
+
+
+def retain(lake: Lake, path: str, sha256: str, target: str) -> None:
+    """Copy a file of bronze, which is at hand, by content.
+
+    A copy that is there already is the same bytes. Raises SynapseError when the file was
+    overwritten meanwhile.
+    """
+    copy = lake.root / target
+    if not copy.exists():
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        temporary = aside(copy)
+        shutil.copyfile(lake.root / path, temporary)
+        if sha256_of(temporary) != sha256:
+            temporary.unlink()
+            raise SynapseError(
+                f"{lake.location}/{path} was overwritten while it was being read; nothing was "
+                "accepted. Run `synapse ingest` again."
+            )
+        temporary.replace(copy)
+    lake.publish(target)
 
 
 def aside(path: Path) -> Path:

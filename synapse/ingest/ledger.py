@@ -1,26 +1,49 @@
-"""The ledger of ingest in the state store: files, claims, runs, counts, quarantine index, drift."""
+"""The ledger of ingest in the state store: files, runs, counts, quarantine index, drift, offsets.
+
+A file is claimed by the row that says what became of it: the row counts once its run is done, and
+is deleted when its run died. Every write of a run begins by touching the run's own row, which fails
+when another ingest has taken over, and whose lock keeps the other out until the write is complete.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import delete, func, insert, select, update
-from sqlalchemy.engine import Engine, create_engine, make_url
+from sqlalchemy.engine import Connection, Engine
 
 from synapse.errors import SynapseError
 from synapse.ingest import tables as t
 from synapse.ingest.ledger_rows import (
     add_counts,
     add_drift,
+    add_files,
     add_refusals,
-    chunks,
+    forget_versions,
     replace_files,
     touch_files,
 )
 from synapse.ingest.model import BronzeFile, Counts, Drift, Kind, Outcome, Refusal, State
+from synapse.ingest.offsets import add_offsets, gaps
 from synapse.runner.clock import utc_now
+from synapse.state_store import open_store
+
+_NAMES_PER_QUERY = 500  # below every engine's limit of parameters
+_SWEEP_EVERY = timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class Version:
+    """A version of a file that the ledger knows."""
+
+    path: str
+    sha256: str
+    size: int
+    etag: str
+    landed: int
 
 
 @dataclass(frozen=True)
@@ -30,7 +53,7 @@ class LoadVersion:
     path: str
     sha256: str
     size: int
-    mtime_ns: int
+    etag: str
     state: State
     epoch: int | None
     transfer_from: datetime | None
@@ -40,7 +63,7 @@ class Ledger:
     """Reads and writes the ledger at an SQLAlchemy URL. Close it, or use it in a with block."""
 
     def __init__(self, url: str) -> None:
-        self.engine: Engine = _engine(url)
+        self.engine: Engine = open_store(url)
         t.METADATA.create_all(self.engine)
 
     def __enter__(self) -> Ledger:
@@ -49,34 +72,38 @@ class Ledger:
     def __exit__(self, *_: object) -> None:
         self.engine.dispose()
 
-    def known_stats(self) -> set[tuple[str, int, int]]:
-        """(path, size, mtime_ns) of every file version that was dealt with, held ones included."""
+    def known(self, source: str, names: Iterable[str]) -> dict[str, list[Version]]:
+        """Versions of files of these names, by name; claims of the running run among them."""
+        files = t.FILES.c
+        columns = (files.name, files.path, files.sha256, files.size, files.etag, files.landed)
+        found: dict[str, list[Version]] = {}
+        wanted = sorted(set(names))
         with self.engine.connect() as connection:
-            rows = connection.execute(select(t.FILES.c.path, t.FILES.c.size, t.FILES.c.mtime_ns))
-            return {(row[0], row[1], row[2]) for row in rows}
+            for start in range(0, len(wanted), _NAMES_PER_QUERY):
+                some = wanted[start : start + _NAMES_PER_QUERY]
+                query = select(*columns).where(files.source == source, files.name.in_(some))
+                for row in connection.execute(query):
+                    found.setdefault(row[0], []).append(Version(*row[1:]))
+        return found
 
     def known_parts(self) -> set[str]:
         """Names of the manifest's parts that this ledger knows."""
         with self.engine.connect() as connection:
             return set(connection.execute(select(t.PARTS.c.name)).scalars())
 
-    def held(self, source: str) -> dict[str, BronzeFile]:
-        """LOAD files that wait for their reload to be complete, by path."""
-        files = t.FILES
-        query = select(files.c.path, files.c.size, files.c.mtime_ns).where(
-            files.c.source == source, files.c.state == State.HELD
+    def held(self, source: str | None = None) -> list[tuple[str, BronzeFile]]:
+        """(source, LOAD file) of files that wait for their reload to be complete."""
+        files = t.FILES.c
+        query = select(files.source, files.path, files.size, files.etag).where(
+            files.state == State.HELD
         )
+        if source is not None:
+            query = query.where(files.source == source)
         with self.engine.connect() as connection:
-            return {
-                row.path: BronzeFile(row.path, row.size, row.mtime_ns)
+            return [
+                (row.source, BronzeFile(row.path, row.size, row.etag))
                 for row in connection.execute(query)
-            }
-
-    def sources_held(self) -> set[str]:
-        """Sources with files that wait."""
-        query = select(t.FILES.c.source).where(t.FILES.c.state == State.HELD).distinct()
-        with self.engine.connect() as connection:
-            return set(connection.execute(query).scalars())
+            ]
 
     def loads(self, source: str) -> list[LoadVersion]:
         """Every version of the source's LOAD files that is not held."""
@@ -85,7 +112,7 @@ class Ledger:
             files.path,
             files.sha256,
             files.size,
-            files.mtime_ns,
+            files.etag,
             files.state,
             files.epoch,
             files.transfer_from,
@@ -97,35 +124,50 @@ class Ledger:
             ]
 
     def hashes(
-        self, source: str, forget: frozenset[tuple[str, str]] = frozenset()
+        self,
+        source: str,
+        digests: Iterable[str],
+        forget: frozenset[tuple[str, str]] = frozenset(),
     ) -> dict[str, list[tuple[str, int]]]:
-        """sha256 -> (path, rows landed) of the files that were dealt with.
+        """sha256 -> (path, rows landed) of a table's files that were dealt with.
 
         forget: (path, sha256) of versions to leave out.
         """
-        files = t.FILES
-        query = (
-            select(files.c.sha256, files.c.path, files.c.landed)
-            .where(files.c.source == source, files.c.state != State.HELD)
-            .order_by(files.c.path)
-        )
+        files = t.FILES.c
+        wanted = sorted(set(digests))
         found: dict[str, list[tuple[str, int]]] = {}
         with self.engine.connect() as connection:
-            for row in connection.execute(query):
-                if (row.path, row.sha256) not in forget:
-                    found.setdefault(row.sha256, []).append((row.path, row.landed))
+            for start in range(0, len(wanted), _NAMES_PER_QUERY):
+                query = (
+                    select(files.sha256, files.path, files.landed)
+                    .where(
+                        files.source == source,
+                        files.kind.in_((Kind.LOAD, Kind.CHANGE)),
+                        files.sha256.in_(wanted[start : start + _NAMES_PER_QUERY]),
+                        files.state != State.HELD,
+                    )
+                    .order_by(files.path)
+                )
+                for row in connection.execute(query):
+                    if (row.path, row.sha256) not in forget:
+                        found.setdefault(row.sha256, []).append((row.path, row.landed))
         return found
 
-    def version(self, path: str, sha256: str) -> Any:
+    def version(self, source: str, path: str, sha256: str) -> Any:
         """The row of one version of a file (columns of tables.FILES), or None."""
         files = t.FILES
-        query = select(files).where(files.c.path == path, files.c.sha256 == sha256)
+        query = select(files).where(
+            files.c.source == source,
+            files.c.name == path.rsplit("/", 1)[-1],
+            files.c.path == path,
+            files.c.sha256 == sha256,
+        )
         with self.engine.connect() as connection:
             return connection.execute(query).first()
 
-    def uncounted(self, path: str, sha256: str) -> Counts:
+    def uncounted(self, source: str, path: str, sha256: str) -> Counts:
         """What to add so that a version that is dealt with again is counted once."""
-        row = self.version(path, sha256)
+        row = self.version(source, path, sha256)
         if row is None or row.state == State.HELD:
             return Counts()
         return Counts(
@@ -136,43 +178,32 @@ class Ledger:
             files=-1,
         )
 
-    def discard_files(self, versions: list[tuple[str, str]]) -> None:
-        """Record that whole files (path, sha256) that were quarantined are not wanted."""
+    def discard_files(self, versions: list[tuple[str, str, str]]) -> None:
+        """Record that whole files (source, path, sha256) that were quarantined are not wanted."""
         files = t.FILES
         with self.engine.begin() as connection:
-            for path, sha256 in versions:
+            for source, path, sha256 in versions:
                 connection.execute(
                     update(files)
-                    .where(files.c.path == path, files.c.sha256 == sha256)
+                    .where(files.c.source == source, files.c.path == path, files.c.sha256 == sha256)
                     .values(state=str(State.DISCARDED))
                 )
 
     def offset_gaps(self, limit: int = 20) -> list[str]:
         """Sentences about Kafka offsets that no landed file covers: lost is not late."""
-        files = t.FILES.c
-        query = (
-            select(files.kafka_topic, files.kafka_partition, files.kafka_offset, files.landed)
-            .where(
-                files.kafka_offset.is_not(None), files.state.in_((State.ACCEPTED, State.DUPLICATE))
-            )
-            .order_by(files.kafka_topic, files.kafka_partition, files.kafka_offset, files.landed)
-        )
-        gaps: list[str] = []
-        place: tuple[str, int] | None = None
-        expected = 0
         with self.engine.connect() as connection:
-            for row in connection.execute(query):
-                topic, partition = str(row.kafka_topic), int(row.kafka_partition)
-                offset, landed = int(row.kafka_offset), int(row.landed)
-                if (topic, partition) == place and offset > expected:
-                    gaps.append(
-                        f"{topic}, partition {partition}: offsets {expected} to {offset - 1} "
-                        "have not landed"
-                    )
-                start = expected if (topic, partition) == place else 0
-                place, expected = (topic, partition), max(start, offset + landed)
-        more = [f"and {len(gaps) - limit} more gaps in Kafka offsets"] if len(gaps) > limit else []
-        return gaps[:limit] + more
+            return gaps(connection, limit)
+
+    def sweep_is_due(self, as_of: datetime) -> bool:
+        """Whether a day has passed, by the clock or by as-of, since all of bronze was listed."""
+        query = select(
+            func.max(t.SWEEPS.c.as_of).label("as_of"), func.max(t.SWEEPS.c.swept_at).label("at")
+        )
+        with self.engine.connect() as connection:
+            last: Any = connection.execute(query).one()
+        if last.at is None:
+            return True
+        return bool(utc_now() - last.at >= _SWEEP_EVERY or as_of - last.as_of >= _SWEEP_EVERY)
 
     def has_run(self, run_id: str) -> bool:
         """Whether a run of that id was begun before."""
@@ -180,44 +211,44 @@ class Ledger:
             query = select(t.RUNS.c.run_id).where(t.RUNS.c.run_id == run_id)
             return connection.execute(query).first() is not None
 
-    def begin(self, run_id: str, as_of: datetime, files: list[BronzeFile]) -> None:
-        """Record a run and claim its files in one transaction.
+    def begin(self, run_id: str, as_of: datetime) -> None:
+        """Record a run, and free what runs that died had claimed.
 
-        The caller holds the ingest lease, so claims of other runs are those of killed ones.
+        The caller holds the ingest lease, so a run that says it is running is a killed one.
         """
         with self.engine.begin() as connection:
-            connection.execute(delete(t.CLAIMS))
+            dead = select(t.RUNS.c.run_id).where(t.RUNS.c.state == "running")
+            killed: list[str] = list(connection.execute(dead).scalars())
+            _free(connection, killed)
             connection.execute(
-                update(t.RUNS).where(t.RUNS.c.state == "running").values(state="killed")
+                update(t.RUNS).where(t.RUNS.c.run_id.in_(killed)).values(state="killed")
             )
             connection.execute(
                 insert(t.RUNS).values(
                     run_id=run_id, as_of=as_of, state="running", started_at=utc_now()
                 )
             )
-            claims = [{**vars(file), "run_id": run_id} for file in files]
-            for batch in chunks(claims):
-                connection.execute(insert(t.CLAIMS), batch)
 
-    def check_claims(self, run_id: str, count: int) -> None:
-        """Raise SynapseError when another run took the files over (the lease had expired)."""
-        query = select(func.count()).select_from(t.CLAIMS).where(t.CLAIMS.c.run_id == run_id)
-        with self.engine.connect() as connection:
-            if connection.execute(query).scalar_one() != count:
-                raise SynapseError(
-                    "Another ingest took over the files of this one, whose lease had expired; "
-                    "nothing was accepted. Run it again."
-                )
+    def claim(self, run_id: str, outcomes: list[Outcome], refusals: list[Refusal]) -> None:
+        """Write down what became of some files, in one transaction; it counts once the run is done.
+
+        Raises SynapseError when another ingest took over (the lease had expired).
+        """
+        with self.engine.begin() as connection:
+            _hold(connection, run_id)
+            add_files(connection, run_id, outcomes)
+            add_refusals(connection, run_id, refusals, utc_now())
 
     def fail(self, run_id: str, message: str) -> None:
-        """Record that a run failed, and release its claims."""
+        """Record that a run failed, and free what it had claimed."""
         with self.engine.begin() as connection:
-            connection.execute(delete(t.CLAIMS).where(t.CLAIMS.c.run_id == run_id))
-            connection.execute(
+            ended = connection.execute(
                 update(t.RUNS)
-                .where(t.RUNS.c.run_id == run_id)
+                .where(t.RUNS.c.run_id == run_id, t.RUNS.c.state == "running")
                 .values(state="failed", finished_at=utc_now(), message=message)
             )
+            if ended.rowcount:
+                _free(connection, [run_id])
 
     def commit(
         self,
@@ -227,25 +258,34 @@ class Ledger:
         refusals: list[Refusal],
         drift: list[Drift],
         counts: dict[str, Counts],
-        part: str | None,
-        touched: list[tuple[BronzeFile, str]],
-        gone: list[str],
+        offsets: dict[tuple[str, int], list[tuple[int, int]]],
+        touched: list[tuple[str, BronzeFile, str]],
+        gone: list[tuple[str, str]],
+        publish: Callable[[], str | None],
+        sweep: dict[str, Any] | None = None,
     ) -> None:
-        """Record all that a run did, in one transaction.
+        """Record all that a run did, and publish its part of the manifest, in one transaction.
 
-        touched: known bytes whose file has a new size or time. gone: paths whose held version is
-        no longer in bronze.
+        touched: known bytes whose file has a new size or etag. gone: (source, path) whose held
+        version is no longer in bronze. publish: makes the part visible and returns its name; called
+        when nothing else can fail and no other ingest can come between. Raises SynapseError when
+        another ingest took over.
         """
         now = utc_now()
         with self.engine.begin() as connection:
-            replace_files(connection, run_id, outcomes, gone)
+            _hold(connection, run_id)
+            forget_versions(connection, gone)
+            replace_files(connection, run_id, outcomes)
             touch_files(connection, touched)
             add_refusals(connection, run_id, refusals, now)
             add_drift(connection, run_id, drift, now)
             add_counts(connection, run_id, counts)
+            add_offsets(connection, offsets)
+            if sweep is not None:
+                connection.execute(insert(t.SWEEPS).values(run_id=run_id, swept_at=now, **sweep))
+            part = publish()
             if part is not None:
                 connection.execute(insert(t.PARTS).values(name=part, run_id=run_id))
-            connection.execute(delete(t.CLAIMS).where(t.CLAIMS.c.run_id == run_id))
             connection.execute(
                 update(t.RUNS)
                 .where(t.RUNS.c.run_id == run_id)
@@ -270,7 +310,7 @@ class Ledger:
                     run_id=run_id, as_of=as_of, state="done", started_at=now, finished_at=now
                 )
             )
-            replace_files(connection, run_id, outcomes, [])
+            replace_files(connection, run_id, outcomes)
             add_refusals(connection, run_id, refusals, now)
             add_counts(connection, run_id, counts)
             connection.execute(
@@ -297,8 +337,21 @@ class Ledger:
         return dict(sorted(totals.items()))
 
 
-def _engine(url: str) -> Engine:
-    if make_url(url).get_backend_name() != "sqlite":
-        return create_engine(url)
-    # Another process may be writing its heartbeat: wait for it rather than fail.
-    return create_engine(url, connect_args={"timeout": 60})
+def _hold(connection: Connection, run_id: str) -> None:
+    """Lock the run's own row until the transaction ends: the fence against a second ingest."""
+    held = connection.execute(
+        update(t.RUNS)
+        .where(t.RUNS.c.run_id == run_id, t.RUNS.c.state == "running")
+        .values(state="running")
+    )
+    if held.rowcount != 1:
+        raise SynapseError(
+            "Another ingest took over the files of this one, whose lease had expired; nothing was "
+            "accepted. Run it again."
+        )
+
+
+def _free(connection: Connection, run_ids: list[str]) -> None:
+    if run_ids:
+        connection.execute(delete(t.FILES).where(t.FILES.c.run_id.in_(run_ids)))
+        connection.execute(delete(t.QUARANTINE).where(t.QUARANTINE.c.run_id.in_(run_ids)))

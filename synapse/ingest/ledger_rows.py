@@ -20,41 +20,62 @@ def chunks(rows: list[dict[str, Any]]) -> Iterable[list[dict[str, Any]]]:
     return (rows[start : start + _BATCH] for start in range(0, len(rows), _BATCH))
 
 
-def replace_files(
-    connection: Connection, run_id: str, outcomes: list[Outcome], gone: list[str]
-) -> None:
-    """Write file versions anew; gone: paths whose held version left bronze."""
-    files = t.FILES
-    for path in gone:
-        connection.execute(delete(files).where(files.c.path == path, files.c.state == State.HELD))
+def add_files(connection: Connection, run_id: str, outcomes: list[Outcome]) -> None:
+    """Write versions that the ledger does not know."""
+    for batch in chunks([_file_row(outcome, run_id) for outcome in outcomes]):
+        connection.execute(insert(t.FILES), batch)
+
+
+def replace_files(connection: Connection, run_id: str, outcomes: list[Outcome]) -> None:
+    """Write versions that the ledger may know."""
     rows = [_file_row(outcome, run_id) for outcome in outcomes]
-    keys = [{"b_path": row["path"], "b_sha256": row["sha256"]} for row in rows]
+    keys = [
+        {f"b_{name}": row[name] for name in ("source", "name", "path", "sha256")} for row in rows
+    ]
     if keys:
         connection.execute(
-            delete(files).where(
-                files.c.path == bindparam("b_path"), files.c.sha256 == bindparam("b_sha256")
+            delete(t.FILES).where(
+                *(t.FILES.c[name[2:]] == bindparam(name) for name in sorted(keys[0]))
             ),
             keys,
         )
     for batch in chunks(rows):
-        connection.execute(insert(files), batch)
+        connection.execute(insert(t.FILES), batch)
 
 
-def touch_files(connection: Connection, touched: list[tuple[BronzeFile, str]]) -> None:
-    """Give known bytes their new size and time."""
+def forget_versions(connection: Connection, gone: list[tuple[str, str]]) -> None:
+    """Delete held versions, by (source, path), that left bronze."""
+    files = t.FILES.c
+    for source, path in gone:
+        connection.execute(
+            delete(t.FILES).where(
+                files.source == source, files.path == path, files.state == State.HELD
+            )
+        )
+
+
+def touch_files(connection: Connection, touched: list[tuple[str, BronzeFile, str]]) -> None:
+    """Give known bytes their new size and etag."""
     if touched:
         connection.execute(
             update(t.FILES)
-            .where(t.FILES.c.path == bindparam("b_path"), t.FILES.c.sha256 == bindparam("b_sha256"))
-            .values(size=bindparam("b_size"), mtime_ns=bindparam("b_mtime")),
+            .where(
+                t.FILES.c.source == bindparam("b_source"),
+                t.FILES.c.name == bindparam("b_name"),
+                t.FILES.c.path == bindparam("b_path"),
+                t.FILES.c.sha256 == bindparam("b_sha256"),
+            )
+            .values(size=bindparam("b_size"), etag=bindparam("b_etag")),
             [
                 {
+                    "b_source": source,
+                    "b_name": file.name,
                     "b_path": file.path,
                     "b_sha256": digest,
                     "b_size": file.size,
-                    "b_mtime": file.mtime_ns,
+                    "b_etag": file.etag,
                 }
-                for file, digest in touched
+                for source, file, digest in touched
             ],
         )
 
@@ -137,11 +158,24 @@ def add_counts(connection: Connection, run_id: str, counts: dict[str, Counts]) -
 
 
 def _file_row(outcome: Outcome, run_id: str) -> dict[str, Any]:
-    row = {name: value for name, value in vars(outcome).items() if name != "file"}
+    file = outcome.file
     return {
-        **row,
-        **vars(outcome.file),
-        "kind": str(outcome.kind),
-        "state": str(outcome.state),
+        "source": outcome.source,
+        "name": file.name,
+        "path": file.path,
+        "sha256": outcome.sha256,
+        "size": file.size,
+        "etag": file.etag,
+        "kind": outcome.kind.value,
+        "state": outcome.state.value,
+        "landed": outcome.landed,
+        "accepted": outcome.accepted,
+        "duplicate": outcome.duplicate,
+        "quarantined": outcome.quarantined,
+        "epoch": outcome.epoch,
+        "transfer_from": outcome.transfer_from,
+        "transfer_to": outcome.transfer_to,
+        "kafka_partition": outcome.kafka_partition,
+        "kafka_offset": outcome.kafka_offset,
         "run_id": run_id,
     }

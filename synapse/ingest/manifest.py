@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from synapse.ingest.files import write_atomically
 from synapse.ingest.model import Kind, ManifestRow
+from synapse.lake import Lake
 
 _TIMESTAMP = pa.timestamp("us")
 SCHEMA = pa.schema(
@@ -44,22 +44,22 @@ class Manifest:
         return frozenset(row.path for row in self.rows)
 
 
-def part_names(lake: Path) -> list[str]:
-    """Names of the manifest's parts, sorted."""
-    return sorted(path.name for path in (lake / "manifest").glob("part-*.parquet"))
+def part_names(lake: Lake) -> list[str]:
+    """Names of the manifest's parts, sorted; on S3 they are brought level."""
+    return sorted(path.name for path in lake.sync("manifest").glob("part-*.parquet"))
 
 
-def read_parts(lake: Path, names: list[str]) -> Manifest:
+def read_parts(lake: Lake, names: list[str]) -> Manifest:
     """Read the named parts."""
     rows: list[ManifestRow] = []
     for name in names:
-        table = pq.read_table(lake / "manifest" / name, columns=SCHEMA.names[:9])
+        table = pq.read_table(lake.root / "manifest" / name, columns=SCHEMA.names[:9])
         rows += [ManifestRow(**{**row, "kind": Kind(row["kind"])}) for row in table.to_pylist()]
     return Manifest(tuple(names), tuple(rows))
 
 
 def write_part(
-    lake: Path,
+    lake: Lake,
     part_id: str,
     rows: list[ManifestRow],
     *,
@@ -83,5 +83,5 @@ def write_part(
         schema=SCHEMA,
     )
     name = f"part-{part_id}.parquet"
-    write_atomically(table, lake / "manifest" / name)
+    write_atomically(lake, table, f"manifest/{name}")
     return name

@@ -40,11 +40,14 @@ class Unit(StrEnum):
 
 @dataclass(frozen=True)
 class BronzeFile:
-    """A file in bronze: path relative to the lake ('/' separated), size, modification time."""
+    """A file in bronze: path relative to the lake ('/' separated), size in bytes, and its version.
+
+    etag: changes when the file is written again: S3's ETag, or the local modification time in ns.
+    """
 
     path: str
     size: int
-    mtime_ns: int
+    etag: str
 
     @property
     def name(self) -> str:
@@ -174,7 +177,7 @@ class Drift:
 class Harvest:
     """All that one step of ingest brings in; steps are merged before anything is committed.
 
-    touched: files whose bytes (sha256) are known under the same path, with their new size and time.
+    touched: (source, file, sha256) of bytes known under the same path, with new size and etag.
     """
 
     outcomes: list[Outcome] = field(default_factory=list)
@@ -182,7 +185,7 @@ class Harvest:
     manifest: list[ManifestRow] = field(default_factory=list)
     drift: dict[tuple[str, str, str], Drift] = field(default_factory=dict)
     notices: list[str] = field(default_factory=list)
-    touched: list[tuple[BronzeFile, str]] = field(default_factory=list)
+    touched: list[tuple[str, BronzeFile, str]] = field(default_factory=list)
 
     def see_drift(self, drift: Drift) -> None:
         """Keep the first sighting."""

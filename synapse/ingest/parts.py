@@ -1,68 +1,103 @@
-"""Consolidated Parquet parts: one folder a topic and date, sorted, never rewritten in place."""
+"""Consolidated Parquet parts: one folder a topic and date, sorted, never rewritten in place.
+
+What does not fit in memory is written aside in sorted runs, which are merged in the end: so a large
+volume becomes parts of about TARGET_BYTES, and memory stays the same.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+import shutil
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from itertools import chain
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
-from synapse.ingest.files import sha256_of, write_atomically
+from synapse.ingest.files import aside, sha256_of
 from synapse.ingest.model import Kind, ManifestRow
-from synapse.ingest.shapes import Shape
+from synapse.ingest.runs import merge_runs, write_run
+from synapse.ingest.shapes import Rowset, Shape, lineage_prefix
+from synapse.lake import Lake
 
-# Typed rows held before parts are written: bounds memory, whatever the number of files.
-_BYTES_PER_FLUSH = 64 * 1024 * 1024
+# Between 128 and 256 MB is what Athena and DuckDB scan best.
+TARGET_BYTES = 192 * 1024 * 1024
+# A rest smaller than this share of a part is written with the part before it.
+_LEAST_SHARE = 1 / 3
+# Typed rows held before a run is written.
+_BYTES_HELD = 16 * 1024 * 1024
+_ROWS_PER_GROUP = 30_000
 _EPOCH = date(1970, 1, 1)
 
 
-@dataclass(frozen=True)
-class Rowset:
-    """Typed rows of one kind."""
+@dataclass
+class _Runs:
+    """Sorted runs of one kind and day, on disk."""
 
-    kind: Kind
-    table: pa.Table
-
-
-def lineage_prefix(shape: Shape) -> str:
-    """What the columns <prefix>_file and <prefix>_line of a part begin with."""
-    return "_landed" if shape.source.startswith("dms.") else "_source"
+    paths: list[Path] = field(default_factory=list)
+    rows: int = 0
 
 
 class PartWriter:
-    """Gathers the rows of one topic and writes its parts. epoch is that of load rows."""
+    """Gathers the rows of one topic and writes its parts.
 
-    def __init__(self, lake: Path, topic: str, shape: Shape, part_id: str, epoch: int) -> None:
+    epoch is that of load rows; scratch is a folder for runs, made when needed.
+    """
+
+    def __init__(
+        self, lake: Lake, topic: str, shape: Shape, part_id: str, epoch: int, scratch: Path
+    ) -> None:
         self._lake = lake
         self._topic = topic
         self._shape = shape
         self._part_id = part_id
         self._epoch = epoch
+        self._scratch = scratch
         self._written: list[ManifestRow] = []
         self._is_cdc = shape.source.startswith("dms.")
         self._held: dict[Kind, list[pa.Table]] = {}
         self._held_bytes = 0
+        self._runs: dict[tuple[Kind, date], _Runs] = {}
 
     def add(self, rowsets: Iterable[Rowset]) -> None:
-        """Take rows; writes parts when enough are held."""
+        """Take rows; writes a run when enough are held."""
         for rowset in rowsets:
-            self._held.setdefault(rowset.kind, []).append(rowset.table)
-            self._held_bytes += rowset.table.nbytes
-        if self._held_bytes > _BYTES_PER_FLUSH:
-            self._flush()
+            if rowset.table.num_rows:
+                self._held.setdefault(rowset.kind, []).append(rowset.table)
+                self._held_bytes += rowset.table.nbytes
+        if self._held_bytes > _BYTES_HELD:
+            self._spill()
 
     def finish(self) -> list[ManifestRow]:
-        """Write what is left; return a manifest row for every part."""
-        self._flush()
+        """Write the parts; return a manifest row for each."""
+        if not self._runs:
+            for kind, day, table in self._days():
+                self._write(kind, day, table.num_rows, iter([table]))
+            return self._written
+        self._spill()
+        for (kind, day), runs in sorted(self._runs.items()):
+            rows = merge_runs(runs.paths, self._sort_keys())
+            self._write(kind, day, runs.rows, _regrouped(rows))
+        shutil.rmtree(self._scratch)
         return self._written
 
-    def _flush(self) -> None:
+    def _spill(self) -> None:
+        self._scratch.mkdir(parents=True, exist_ok=True)
+        for kind, day, table in self._days():
+            runs = self._runs.setdefault((kind, day), _Runs())
+            path = self._scratch / f"{self._topic}-{kind}-{day}-{len(runs.paths)}.arrow"
+            write_run(table, path)
+            runs.paths.append(path)
+            runs.rows += table.num_rows
+
+    def _days(self) -> Iterator[tuple[Kind, date, pa.Table]]:
+        """What is held, sorted, by kind and UTC date; it is held no longer."""
         for kind, tables in sorted(self._held.items()):
             table = pa.concat_tables(tables)
-            table = table.append_column("_day", self._days(table))
+            table = table.append_column("_day", self._day_numbers(table))
             table = table.sort_by([(key, "ascending") for key in ("_day", *self._sort_keys())])
             days = table.column("_day")
             table = table.drop_columns("_day")
@@ -70,7 +105,7 @@ class PartWriter:
             for item in pc.value_counts(days.combine_chunks()):
                 rows = item["counts"].as_py()
                 day = _EPOCH + timedelta(days=item["values"].as_py())
-                self._write(kind, day, table.slice(start, rows))
+                yield kind, day, table.slice(start, rows)
                 start += rows
         self._held = {}
         self._held_bytes = 0
@@ -79,35 +114,73 @@ class PartWriter:
         named = (self._shape.time_column, *self._shape.sort_by)
         return (*named, "_kafka_partition", "_kafka_offset", "_payload_hash")
 
-    def _days(self, table: pa.Table) -> pa.Array:
+    def _day_numbers(self, table: pa.Table) -> pa.Array:
         """The UTC date of each row, as days since 1970."""
         times = table.column(self._shape.time_column)
         if self._is_cdc:
             times = pc.strptime(pc.utf8_slice_codeunits(times, 0, 10), "%Y-%m-%d", "us")
         return times.cast(pa.date32(), safe=False).cast(pa.int32())
 
-    def _write(self, kind: Kind, day: date, table: pa.Table) -> None:
+    def _write(self, kind: Kind, day: date, rows: int, tables: Iterator[pa.Table]) -> None:
+        """Write parts of one day until there are no rows left."""
+        while rows:
+            rows -= self._write_part(kind, day, rows, tables)
+
+    def _write_part(self, kind: Kind, day: date, rows: int, tables: Iterator[pa.Table]) -> int:
+        """Write one part of at most `rows` rows; return how many it has."""
         path = (
             f"consolidated/{self._topic}/date={day.isoformat()}/"
             f"part-{self._part_id}-{len(self._written) + 1:05d}.parquet"
         )
-        unique = [*self._sort_keys(), f"{lineage_prefix(self._shape)}_line"]
-        write_atomically(table, self._lake / path, unique)
-        self._written.append(self._manifest_row(path, kind, table))
-
-    def _manifest_row(self, path: str, kind: Kind, table: pa.Table) -> ManifestRow:
-        epoch_at = None
-        if kind is Kind.LOAD:
-            earliest = pc.min(table.column(self._shape.time_column)).as_py()
-            epoch_at = datetime.fromisoformat(earliest)
-        return ManifestRow(
-            path=path,
-            landed_path=f"bronze/kconnect/topics/{self._topic}",
-            source=self._shape.source,
-            kind=kind,
-            rows=table.num_rows,
-            bytes=(self._lake / path).stat().st_size,
-            sha256=sha256_of(self._lake / path),
-            epoch=self._epoch if kind is Kind.LOAD else None,
-            epoch_at=epoch_at,
+        target = self._lake.root / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary = aside(target)
+        first = next(tables)
+        # A dictionary of values that hardly repeat would cost time for nothing.
+        unique = {*self._sort_keys(), f"{lineage_prefix(self._shape)}_line"}
+        repeating = [name for name in first.column_names if name not in unique]
+        written = 0
+        with (
+            pa.OSFile(str(temporary), "wb") as sink,
+            pq.ParquetWriter(
+                sink, first.schema, compression="zstd", use_dictionary=repeating
+            ) as writer,
+        ):
+            for table in chain([first], tables):
+                writer.write_table(table, row_group_size=_ROWS_PER_GROUP)
+                written += table.num_rows
+                rest = (rows - written) * sink.tell() / written
+                if sink.tell() >= TARGET_BYTES and rest >= TARGET_BYTES * _LEAST_SHARE:
+                    break
+        is_load = kind is Kind.LOAD
+        earliest = first.column(self._shape.time_column)[0].as_py()
+        self._written.append(
+            ManifestRow(
+                path=path,
+                landed_path=f"bronze/kconnect/topics/{self._topic}",
+                source=self._shape.source,
+                kind=kind,
+                rows=written,
+                bytes=temporary.stat().st_size,
+                sha256=sha256_of(temporary),
+                epoch=self._epoch if is_load else None,
+                epoch_at=datetime.fromisoformat(earliest) if is_load else None,
+            )
         )
+        temporary.replace(target)
+        self._lake.publish(path)
+        return written
+
+
+def _regrouped(tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
+    """The same rows in tables of the size of a row group."""
+    held: list[pa.Table] = []
+    rows = 0
+    for table in tables:
+        held.append(table)
+        rows += table.num_rows
+        if rows >= _ROWS_PER_GROUP:
+            yield pa.concat_tables(held)
+            held, rows = [], 0
+    if held:
+        yield pa.concat_tables(held)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from synapse.errors import SynapseError, UsageError
 from synapse.ingest.ledger import Ledger
@@ -12,6 +11,7 @@ from synapse.ingest.model import Refusal, Unit
 from synapse.ingest.quarantine_index import Entry, QuarantineIndex
 from synapse.ingest.service import opened
 from synapse.ingest.store import Resolution, read_refusals, write_resolutions
+from synapse.lake import Lake
 from synapse.runner.clock import utc_now
 from synapse.settings import Settings
 
@@ -26,7 +26,7 @@ class Shown:
 
     entry: Entry
     payload: bytes
-    raw_file: Path | None
+    raw_file: str | None
 
 
 def entries(
@@ -46,30 +46,31 @@ def show(settings: Settings, entry_id: str) -> Shown:
     with _ledger(settings) as ledger:
         entry = find_entry(ledger, entry_id)
     if entry.unit is Unit.FILE:
-        return Shown(entry, b"", settings.lake / "quarantine" / "files" / entry.sha256)
-    return Shown(entry, payloads_of(settings.lake, [entry])[entry.id].payload, None)
+        return Shown(entry, b"", f"{settings.location}/quarantine/files/{entry.sha256}")
+    return Shown(entry, payloads_of(settings.open_lake(), [entry])[entry.id].payload, None)
 
 
 def discard(settings: Settings, ids: Sequence[str], reason: str) -> list[str]:
     """Give entries up, with a reason; they stay counted as quarantined. Returns their ids."""
     if not reason.strip():
         raise UsageError("Say why: --reason must not be empty.")
-    with opened(settings, None) as (ledger, part_id):
+    lake = settings.open_lake()
+    with opened(settings, lake, None) as (ledger, part_id):
         found = [find_entry(ledger, entry_id) for entry_id in ids]
         now = utc_now()
         resolutions = [
             Resolution(entry.id, "discarded", entry.attempts, now, reason) for entry in found
         ]
-        write_resolutions(settings.lake, part_id, resolutions)
+        write_resolutions(lake, part_id, resolutions)
         QuarantineIndex(ledger.engine).resolve(resolutions, part_id)
         ledger.discard_files(
-            [(entry.path, entry.sha256) for entry in found if entry.unit is Unit.FILE]
+            [(entry.source, entry.path, entry.sha256) for entry in found if entry.unit is Unit.FILE]
         )
         return [entry.id for entry in found]
 
 
 def _ledger(settings: Settings) -> Ledger:
-    if not settings.lake.is_dir():
+    if settings.remote is None and not settings.lake.is_dir():
         raise SynapseError(f"There is no lake at {settings.lake}; --lake names its folder.")
     return Ledger(settings.state)
 
@@ -84,11 +85,9 @@ def find_entry(ledger: Ledger, entry_id: str) -> Entry:
     return found[0]
 
 
-def payloads_of(lake: Path, chosen: list[Entry]) -> dict[str, Refusal]:
+def payloads_of(lake: Lake, chosen: list[Entry]) -> dict[str, Refusal]:
     """What was refused, with payloads, by id (of these entries at least)."""
-    wanted = {entry.run_id for entry in chosen}
-    parts = [run for run in wanted if (lake / "quarantine" / f"part-{run}.parquet").exists()]
-    found = read_refusals(lake, parts)
+    found = read_refusals(lake, [entry.run_id for entry in chosen])
     if any(entry.id not in found for entry in chosen):
         # The ledger was rebuilt: its run is not the one that wrote the payload.
         found = read_refusals(lake)

@@ -1,12 +1,12 @@
-"""Reading the files of a topic: whole-file redelivery, parsing, conversion.
+"""Reading the files of a topic: parsing, checking, conversion.
 
-A job depends on nothing but its arguments and the files, so that jobs can run in other processes.
+A job depends on nothing but its arguments and the files, so that jobs can run in other processes;
+whether a file has landed before is for the caller to find out (topics.py).
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,40 +18,41 @@ from synapse.declarations import DmsTable, Topic
 from synapse.errors import SynapseError
 from synapse.ingest.consolidate import Converter, Delivery
 from synapse.ingest.debezium import DebeziumShape
-from synapse.ingest.files import sha256_of
-from synapse.ingest.model import BronzeFile, Harvest, Kind, Outcome, Recorded, Refusal, State, Unit
-from synapse.ingest.parts import Rowset
-from synapse.ingest.records import MAX_BYTES, UnreadableError, kafka_identity, split, unzip
-from synapse.ingest.shapes import ConversationShape, EventShape, Shape
-from synapse.ingest.store import keep_raw
+from synapse.ingest.model import BronzeFile, Drift, Kind, Outcome, Refusal, State, Unit
+from synapse.ingest.records import (
+    LargeError,
+    Records,
+    UnreadableError,
+    kafka_identity,
+    split,
+    unzip,
+)
+from synapse.ingest.shapes import ConversationShape, EventShape, Rowset, Shape
+from synapse.lake import Lake
 
-_SUFFIXES = (".json", ".jsonl", ".ndjson", ".json.gz", ".jsonl.gz", ".ndjson.gz")
+SUFFIXES = (".json", ".jsonl", ".ndjson", ".json.gz", ".jsonl.gz", ".ndjson.gz")
 _SCHEMAS = Path(__file__).parent.parent / "schemas"
 _DOCUMENT_TOPIC = "conversations"
-
-Twins = dict[str, int]  # path -> records landed
 
 
 @dataclass(frozen=True)
 class ReadJob:
-    """Files of one topic. Files of one name are in one job, in order of their paths.
+    """Small files of one topic."""
 
-    known: (file name, sha256) -> where that delivery landed before.
-    """
-
-    lake: Path
+    lake: Lake
     target: Topic | DmsTable
     files: list[BronzeFile]
-    known: Mapping[tuple[str, str], Twins] = field(default_factory=dict)
-    recorded: Recorded = field(default_factory=Recorded)
 
 
-@dataclass(frozen=True)
+@dataclass
 class ReadResult:
-    """What became of a job's files, and their rows."""
+    """What became of a job's files, and their rows. large: files that must be read in pieces."""
 
-    harvest: Harvest
-    tables: list[Rowset]
+    outcomes: list[Outcome] = field(default_factory=list)
+    refusals: list[Refusal] = field(default_factory=list)
+    drift: list[Drift] = field(default_factory=list)
+    tables: list[Rowset] = field(default_factory=list)
+    large: list[BronzeFile] = field(default_factory=list)
 
 
 def name_of(target: Topic | DmsTable) -> str:
@@ -89,74 +90,57 @@ def _schema_of(target: Topic | DmsTable) -> dict[str, Any]:
 def read_files(job: ReadJob) -> ReadResult:
     """Read, check and convert the files of a job."""
     converter = converter_of(job.target)
-    harvest = Harvest()
-    seen: dict[tuple[str, str], Twins] = {}
-    for file in job.files:
-        if file.size <= MAX_BYTES:
-            data = (job.lake / file.path).read_bytes()
-            digest = hashlib.sha256(data).hexdigest()
-        else:
-            data, digest = b"", sha256_of(job.lake / file.path)
-        delivery = (file.name, digest)
-        twins = seen.setdefault(delivery, dict(job.known.get(delivery, {})))
-        if file.path in twins:
-            harvest.touched.append((file, digest))
+    result = ReadResult()
+    for file, data in zip(job.files, job.lake.read(job.files), strict=True):
+        outcome = new_outcome(job.target, file, hashlib.sha256(data).hexdigest())
+        try:
+            records = _records_of(file, data)
+        except LargeError:
+            result.large.append(file)
             continue
-        outcome = _outcome(job.target, file, digest)
-        harvest.outcomes.append(outcome)
-        if twins:
-            outcome.state = State.DUPLICATE
-            outcome.landed = outcome.duplicate = next(iter(twins.values()))
+        except UnreadableError as error:
+            result.outcomes.append(outcome)
+            result.refusals.append(refused_whole(outcome, str(error)))
             continue
-        _read(job, converter, data, outcome, harvest)
-        twins[file.path] = outcome.landed
-    converter.finish()
-    harvest.merge(converter.harvest)
-    return ReadResult(harvest, converter.tables)
+        result.outcomes.append(outcome)
+        outcome.landed = len(records.values)
+        converter.add(records, Delivery(outcome, 1, outcome.kafka_offset))
+    result.tables = converter.take()
+    result.refusals += converter.harvest.refusals
+    result.drift = list(converter.harvest.drift.values())
+    return result
 
 
-def _outcome(target: Topic | DmsTable, file: BronzeFile, digest: str) -> Outcome:
-    kafka = kafka_identity(file.path)
+def new_outcome(target: Topic | DmsTable, file: BronzeFile, digest: str) -> Outcome:
+    """What is known of a topic file before it is read."""
+    partition, offset = kafka_identity(file.path)
     return Outcome(
-        file=file,
-        sha256=digest,
-        source=target.source,
-        kind=Kind.CHANGE if isinstance(target, DmsTable) else Kind.TOPIC,
-        state=State.ACCEPTED,
-        kafka_topic=name_of(target),
-        kafka_partition=kafka.partition,
-        kafka_offset=kafka.offset,
+        file,
+        digest,
+        target.source,
+        Kind.CHANGE if isinstance(target, DmsTable) else Kind.TOPIC,
+        State.ACCEPTED,
+        kafka_partition=partition,
+        kafka_offset=offset,
     )
 
 
-def _read(
-    job: ReadJob, converter: Converter, data: bytes, outcome: Outcome, harvest: Harvest
-) -> None:
-    path = outcome.file.path
-    try:
-        if not path.endswith(_SUFFIXES):
-            raise UnreadableError(f"the file is none of {', '.join(_SUFFIXES)}")
-        if outcome.file.size > MAX_BYTES:
-            raise UnreadableError(f"the file has more than {MAX_BYTES:,} bytes")
-        records = split(unzip(data) if path.endswith(".gz") else data)
-    except UnreadableError as error:
-        outcome.state = State.QUARANTINED
-        outcome.landed = outcome.quarantined = 1
-        harvest.refusals.append(_whole_file(outcome, str(error)))
-        keep_raw(job.lake, path, outcome.sha256)
-        return
-    outcome.landed = len(records.values)
-    if path in job.recorded.paths:
-        # Its good records are in consolidated parts: only what was refused is taken over.
-        refused = job.recorded.refusals.get(path, {})
-        outcome.quarantined = len(refused)
-        outcome.accepted = outcome.landed - len(refused)
-        harvest.refusals += refused.values()
-        return
-    converter.add(records, Delivery(outcome))
+def _records_of(file: BronzeFile, data: bytes) -> Records:
+    require_suffix(file)
+    return split(unzip(data) if file.path.endswith(".gz") else data)
 
 
-def _whole_file(outcome: Outcome, sentence: str) -> Refusal:
+def require_suffix(file: BronzeFile) -> None:
+    """Raise UnreadableError for a file whose name is none of a record file."""
+    if not file.path.endswith(SUFFIXES):
+        raise UnreadableError(f"the file is none of {', '.join(SUFFIXES)}")
+
+
+def refused_whole(outcome: Outcome, sentence: str) -> Refusal:
+    """Refuse a file as a whole: it counts as one record, and its bytes are kept (see topics.py)."""
+    outcome.state = State.QUARANTINED
+    outcome.landed = outcome.quarantined = 1
+    outcome.accepted = 0
     return Refusal(
         source=outcome.source,
         kind=outcome.kind,

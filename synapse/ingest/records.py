@@ -1,7 +1,8 @@
 """A topic file's bytes to its records, whatever the sink's formatter made of them.
 
 Accepted: one record a line; a JSON array; one pretty-printed object, or several one after another;
-each of them gzipped. Byte ranges are those of the unzipped file.
+each of them gzipped. Byte ranges are those of the unzipped file. Files of more than WHOLE_BYTES are
+read in pieces (see large.py).
 """
 
 from __future__ import annotations
@@ -15,37 +16,38 @@ from typing import Any
 
 import orjson
 
-# A record file of Kafka Connect is some kilobytes; this only stops zip bombs and runaway files.
-MAX_BYTES = 256 * 1024 * 1024
-_BOM = b"\xef\xbb\xbf"
-_KAFKA_NAME = re.compile(r"(?P<topic>.+)\+(?P<partition>[0-9]+)\+(?P<offset>[0-9]+)\.")
+# A record file of Kafka Connect is some kilobytes: up to this size it is read at once.
+WHOLE_BYTES = 8 * 1024 * 1024
+BOM = b"\xef\xbb\xbf"
 _PARTITION_FOLDER = re.compile(r"/partition=([0-9]+)/")
 _DECODER = json.JSONDecoder(strict=False)
+_loads = orjson.loads
 
 
 class UnreadableError(ValueError):
     """The file as a whole cannot be read; the message is a sentence."""
 
 
-@dataclass(frozen=True)
-class KafkaIdentity:
-    """What a path says: partition, and offset of the file's first record."""
-
-    partition: int | None
-    offset: int | None
+class LargeError(ValueError):
+    """The file is too large to be read at once."""
 
 
-def kafka_identity(path: str) -> KafkaIdentity:
-    """Identity from <topic>+<partition>+<offset>.json, else from a partition=N folder."""
-    named = _KAFKA_NAME.match(path.rsplit("/", 1)[-1])
-    if named:
-        return KafkaIdentity(int(named["partition"]), int(named["offset"]))
+def kafka_identity(path: str) -> tuple[int | None, int | None]:
+    """Partition, and offset of the first record, as the path tells them.
+
+    From <topic>+<partition>+<offset>.json, else the partition from a partition=N folder.
+    """
+    parts = path.rsplit("/", 1)[-1].split("+")
+    if len(parts) >= 3:
+        offset = parts[-1].split(".", 1)[0]
+        if parts[-2].isdecimal() and offset.isdecimal():
+            return int(parts[-2]), int(offset)
     folder = _PARTITION_FOLDER.search(path)
-    return KafkaIdentity(int(folder[1]) if folder else None, None)
+    return int(folder[1]) if folder else None, None
 
 
-def unzip(data: bytes, limit: int = MAX_BYTES) -> bytes:
-    """Gunzip in bounded memory. Raises UnreadableError for damage and for more than `limit`."""
+def unzip(data: bytes, limit: int = WHOLE_BYTES) -> bytes:
+    """Gunzip in bounded memory. Raises UnreadableError for damage, LargeError above the limit."""
     pieces: list[bytes] = []
     room = limit
     while data:
@@ -55,7 +57,7 @@ def unzip(data: bytes, limit: int = MAX_BYTES) -> bytes:
         except zlib.error as error:
             raise UnreadableError(f"the gzip file is damaged: {error}") from error
         if len(piece) > room:
-            raise UnreadableError(f"the gzip file holds more than {limit:,} bytes")
+            raise LargeError(f"the gzip file holds more than {limit:,} bytes")
         if not stream.eof:
             raise UnreadableError("the gzip file is cut off")
         pieces.append(piece)
@@ -66,20 +68,21 @@ def unzip(data: bytes, limit: int = MAX_BYTES) -> bytes:
 
 @dataclass
 class Records:
-    """The parsed records of a file, in order.
+    """The parsed records of a file or of a piece of it, in order.
 
     errors: position -> why that record is no JSON (its value is then None). form: lines, whole,
-    array or stream.
+    array or stream. start: where in the file `data` begins.
     """
 
     data: bytes
     form: str
     values: list[Any]
     errors: dict[int, str] = field(default_factory=dict)
+    start: int = 0
 
     @cached_property
     def spans(self) -> list[tuple[int, int]]:
-        """Byte range [start, end) of each record; only worked out when one is refused."""
+        """Range [from, to) of each record in `data`; only worked out when one is refused."""
         if self.form == "whole":
             return [(0, len(self.data))]
         found = _line_spans(self.data) if self.form == "lines" else _scan(self.data)[0]
@@ -96,16 +99,23 @@ class Records:
 
 def split(data: bytes) -> Records:
     """Cut a file into records and parse them; never raises for bad records."""
-    if data.startswith(_BOM):
-        data = data[len(_BOM) :]
-    lines = [line for line in data.split(b"\n") if line and not line.isspace()]
+    if data.startswith(BOM):
+        data = data[len(BOM) :]
+    lines = data.split(b"\n")
+    if not data.lstrip().startswith(b"["):
+        try:
+            # Nearly every file: one record a line.
+            return Records(data, "lines", [_loads(line) for line in lines if line])
+        except orjson.JSONDecodeError:
+            pass
+    lines = [line for line in lines if line and not line.isspace()]
     if not lines:
         return Records(data, "lines", [])
     first = lines[0].lstrip()
-    if not first.startswith(b"[") and _parses(first):
-        return _from_lines(data, lines)
+    if not first.startswith(b"[") and parses(first):
+        return from_lines(data, lines)
     try:
-        whole = orjson.loads(data)
+        whole = _loads(data)
     except orjson.JSONDecodeError:
         return _from_broken(data, lines)
     if isinstance(whole, list):
@@ -113,16 +123,18 @@ def split(data: bytes) -> Records:
     return Records(data, "whole", [whole])
 
 
-def _parses(line: bytes) -> bool:
+def parses(line: bytes) -> bool:
+    """Whether a line is JSON."""
     try:
-        orjson.loads(line)
+        _loads(line)
     except orjson.JSONDecodeError:
         return False
     return True
 
 
-def _from_lines(data: bytes, lines: list[bytes]) -> Records:
-    loads = orjson.loads
+def from_lines(data: bytes, lines: list[bytes]) -> Records:
+    """One record a line; lines that are no JSON are errors, blank ones must be left out."""
+    loads = _loads
     try:
         return Records(data, "lines", [loads(line) for line in lines])
     except orjson.JSONDecodeError:
@@ -139,13 +151,13 @@ def _from_lines(data: bytes, lines: list[bytes]) -> Records:
 
 def _from_broken(data: bytes, lines: list[bytes]) -> Records:
     """Neither lines from the start nor one document: some record is broken; save the others."""
-    if any(line.lstrip().startswith(b"{") and _parses(line) for line in lines):
-        return _from_lines(data, lines)
+    if any(line.lstrip().startswith(b"{") and parses(line) for line in lines):
+        return from_lines(data, lines)
     spans, rest = _scan(data)
     records = Records(data, "stream", [])
     for position, (start, end) in enumerate(spans):
         try:
-            records.values.append(orjson.loads(data[start:end]))
+            records.values.append(_loads(data[start:end]))
         except orjson.JSONDecodeError as error:
             records.errors[position] = f"the record is no JSON: {error}"
             records.values.append(None)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from datetime import datetime
-from pathlib import Path
 
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -27,14 +26,15 @@ from synapse.ingest.model import (
 )
 from synapse.ingest.quarantine_index import QuarantineIndex
 from synapse.ingest.store import Resolution, read_refusals, read_resolutions
+from synapse.lake import Lake
 
 REPLAYED_ROWS = "retained/replay-"
 # No file has this size: the next look at bronze finds the file changed and compares its bytes.
-_UNKNOWN_STAT = -1
+_UNKNOWN_SIZE = -1
 
 
 def recover(
-    lake: Path, ledger: Ledger, run_id: str, as_of: datetime
+    lake: Lake, ledger: Ledger, run_id: str, as_of: datetime
 ) -> tuple[Recorded, dict[str, Resolution]]:
     """Seed the ledger from manifest parts that it does not know.
 
@@ -56,7 +56,9 @@ def recover(
     counts: dict[str, Counts] = defaultdict(Counts)
     for outcome in outcomes:
         counts[outcome.source].add(outcome.counts())
-        counts[outcome.source].add(ledger.uncounted(outcome.file.path, outcome.sha256))
+        counts[outcome.source].add(
+            ledger.uncounted(outcome.source, outcome.file.path, outcome.sha256)
+        )
     # Replays of a killed run first: their entries are open in a ledger that was not lost.
     QuarantineIndex(ledger.engine).resolve(resolutions.values(), run_id)
     ledger.seed(
@@ -89,7 +91,7 @@ def _dms(
         bad = by_file[row.landed_path, row.sha256]
         refused += bad
         outcomes[row.landed_path, row.sha256] = Outcome(
-            file=BronzeFile(row.landed_path, _UNKNOWN_STAT, _UNKNOWN_STAT),
+            file=BronzeFile(row.landed_path, _UNKNOWN_SIZE, ""),
             sha256=row.sha256,
             source=row.source,
             kind=row.kind,
@@ -116,11 +118,12 @@ def _is_replay(row: ManifestRow) -> bool:
     return row.path.startswith(REPLAYED_ROWS)
 
 
-def _consolidated_files(lake: Path, rows: list[ManifestRow]) -> frozenset[str]:
+def _consolidated_files(lake: Lake, rows: list[ManifestRow]) -> frozenset[str]:
     paths: set[str] = set()
     for row in rows:
         if row.path.startswith("consolidated/"):
             column = "_source_file" if row.kind is Kind.TOPIC else "_landed_file"
-            table = pq.read_table(lake / row.path, columns=[column])
+            lake.fetch([BronzeFile(row.path, row.bytes, "")])
+            table = pq.read_table(lake.root / row.path, columns=[column])
             paths.update(pc.unique(table.column(column)).to_pylist())
     return frozenset(paths)

@@ -11,18 +11,18 @@ import shutil
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 import orjson
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from synapse.declarations import Declarations, DmsTable, Topic, load_declarations
 from synapse.ingest.consolidate import Delivery
-from synapse.ingest.discover import scan_bronze
-from synapse.ingest.dms import Checked, check_files, connect, refusals_of, write_clean
+from synapse.ingest.discover import find, loads_of
+from synapse.ingest.dms import Checked, check_files, refusals_of, write_clean
 from synapse.ingest.dms_table import ingest_table
-from synapse.ingest.files import write_atomically
 from synapse.ingest.model import (
     BronzeFile,
     Harvest,
@@ -38,7 +38,7 @@ from synapse.ingest.quarantine_index import Entry, QuarantineIndex
 from synapse.ingest.reading import converter_of
 from synapse.ingest.records import Records
 from synapse.ingest.recover import REPLAYED_ROWS
-from synapse.ingest.service import commit, failing, opened
+from synapse.ingest.service import commit, failing, new_work, opened
 from synapse.ingest.store import Resolution, write_resolutions
 from synapse.ingest.topics import ingest_topic, part_writer
 from synapse.ingest.work import Work
@@ -67,26 +67,25 @@ def replay(
     Raises UsageError for an unknown id, SynapseError and LeaseHeldError as ingest does.
     """
     declarations = load_declarations(project_dir)
-    with opened(settings, run_id) as (ledger, part_id):
+    lake = settings.open_lake()
+    with opened(settings, lake, run_id) as (ledger, part_id):
         index = QuarantineIndex(ledger.engine)
         chosen = index.entries() if ids is None else [find_entry(ledger, key) for key in ids]
         chosen = [entry for entry in chosen if entry.state == "open"]
-        files = scan_bronze(settings.lake)
-        work = Work(
-            lake=settings.lake,
-            ledger=ledger,
-            connection=connect(),
-            as_of=naive_utc(as_of),
-            quiet=timedelta(minutes=settings.reload_quiet_minutes),
-            part_id=part_id,
-            on_disk=frozenset((file.path, file.size, file.mtime_ns) for file in files),
-            forget=frozenset(
-                (entry.path, entry.sha256) for entry in chosen if entry.unit is Unit.FILE
-            ),
+        whole = [entry for entry in chosen if entry.unit is Unit.FILE]
+        tables = {declarations.table_of(entry.source) for entry in whole} - {None}
+        work = new_work(
+            settings,
+            lake,
+            ledger,
+            part_id,
+            naive_utc(as_of),
+            on_disk=loads_of(lake, [table for table in tables if table is not None]),
+            forget=frozenset((entry.path, entry.sha256) for entry in whole),
         )
-        ledger.begin(part_id, work.as_of, [])
+        ledger.begin(part_id, work.as_of)
         with failing(ledger, part_id):
-            return _replay(work, declarations, index, chosen, {file.path: file for file in files})
+            return _replay(work, declarations, index, chosen)
 
 
 def _replay(
@@ -94,7 +93,6 @@ def _replay(
     declarations: Declarations,
     index: QuarantineIndex,
     chosen: list[Entry],
-    bronze: dict[str, BronzeFile],
 ) -> ReplayReport:
     harvest = Harvest()
     refused: dict[str, Refusal] = {}
@@ -113,7 +111,7 @@ def _replay(
         refused |= _replay_rows(work, declarations, group, number, harvest)
     for source, several in records.items():
         refused |= _replay_records(work, declarations, source, several, harvest)
-    refused |= _replay_files(work, declarations, whole, bronze, harvest)
+    refused |= _replay_files(work, declarations, whole, harvest)
     accepted = [entry for entry in chosen if entry.id not in refused]
     now = utc_now()
     resolutions = [
@@ -170,13 +168,15 @@ def _replay_rows(
     texts = pa.table(
         {name: pa.array([row.get(name) for row in payloads], pa.string()) for name in names}
     )
-    folder = work.lake / "quarantine" / f".replay-{work.part_id}"
+    root = work.lake.root
+    folder = root / "quarantine" / f".replay-{work.part_id}"
+    folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{number}.parquet"
-    write_atomically(texts, path)
-    relative = path.relative_to(work.lake).as_posix()
-    result = Checked(BronzeFile(relative, 0, 0), first.sha256, first.kind)
-    check_files(work.connection, work.lake, table, [result])
-    again = refusals_of(work.connection, work.lake, table, result)
+    pq.write_table(texts, path)
+    relative = path.relative_to(root).as_posix()
+    result = Checked(BronzeFile(relative, 0, ""), first.sha256, first.kind)
+    check_files(work.connection, root, table, [result])
+    again = refusals_of(work.connection, root, table, result)
     if result.refused is not None:
         rule, sentence = result.refused
         shutil.rmtree(folder)
@@ -184,8 +184,8 @@ def _replay_rows(
     accepted = result.rows - result.broken
     if accepted:
         target = f"{REPLAYED_ROWS}{work.part_id}-{number:05d}.parquet"
-        write_clean(work.connection, work.lake, result, work.lake / target)
-        version = work.ledger.version(first.path, first.sha256)
+        write_clean(work.connection, work.lake, result, target)
+        version = work.ledger.version(first.source, first.path, first.sha256)
         harvest.manifest.append(
             ManifestRow(
                 path=target,
@@ -193,7 +193,7 @@ def _replay_rows(
                 source=table.source,
                 kind=first.kind,
                 rows=accepted,
-                bytes=(work.lake / target).stat().st_size,
+                bytes=(root / target).stat().st_size,
                 sha256=first.sha256,
                 epoch=version.epoch if version is not None else None,
                 epoch_at=result.transfer_from if first.kind is Kind.LOAD else None,
@@ -230,7 +230,7 @@ def _replay_records(
         except orjson.JSONDecodeError as error:
             records.errors[0] = f"the record is no JSON: {error}"
         outcome = Outcome(
-            BronzeFile(item.path, 0, 0),
+            BronzeFile(item.path, 0, ""),
             item.sha256,
             source,
             item.kind,
@@ -238,14 +238,14 @@ def _replay_records(
             kafka_partition=item.kafka_partition,
             kafka_offset=item.kafka_offset,
         )
-        converter.add(records, Delivery(outcome, item.number or 1))
-    converter.finish()
+        converter.add(records, Delivery(outcome, item.number or 1, item.kafka_offset))
+    tables = converter.take()
     done = converter.harvest
     refused = {item.id: item for item in done.refusals}
     done.refusals = []
     # Whole files of the topic may be replayed as well: their parts need other names.
     writer = part_writer(work, target, f"{work.part_id}-records")
-    writer.add(converter.tables)
+    writer.add(tables)
     done.manifest += writer.finish()
     harvest.merge(done)
     return refused
@@ -255,11 +255,11 @@ def _replay_files(
     work: Work,
     declarations: Declarations,
     whole: list[Entry],
-    bronze: dict[str, BronzeFile],
     harvest: Harvest,
 ) -> dict[str, Refusal]:
     """Whole files are landed again from bronze, as if the ledger had never seen them."""
     refused: dict[str, Refusal] = {}
+    bronze = find(work.lake, [entry.path for entry in whole])
     by_source: dict[str, list[Entry]] = defaultdict(list)
     for entry in whole:
         by_source[entry.source].append(entry)
@@ -269,7 +269,11 @@ def _replay_files(
         done = Harvest()
         if isinstance(target, DmsTable) and several[0].path.startswith("bronze/dms/"):
             # A refused LOAD file keeps its reload waiting: they are looked at together.
-            held = [file for file in work.ledger.held(source).values() if _is_there(file, bronze)]
+            held = [
+                file
+                for _, file in work.ledger.held(source)
+                if (file.path, file.size, file.etag) in work.on_disk
+            ]
             done = ingest_table(work, target, files + held)
         elif target is not None:
             done = ingest_topic(work, target, files)
@@ -286,10 +290,6 @@ def _replay_files(
         done.refusals = [item for item in done.refusals if item.id not in why]
         harvest.merge(done)
     return refused
-
-
-def _is_there(file: BronzeFile, bronze: dict[str, BronzeFile]) -> bool:
-    return bronze.get(file.path) == file
 
 
 def _refusal_of(entry: Entry) -> Refusal:

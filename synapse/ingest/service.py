@@ -1,8 +1,8 @@
 """`synapse ingest`: from what landed to what silver may read. Safe to repeat and safe to kill.
 
-Order of writes: data files, quarantine, the manifest's part (by one rename), the ledger. Killed
-before the rename, a run leaves files that nothing refers to; killed after it, the next run takes
-the part over (recover.py).
+Order of writes: data files, quarantine, then the manifest's part (by one rename) inside the
+ledger's transaction. Killed before the rename, a run leaves files that nothing refers to and claims
+that the next run frees; killed after it, the next run takes the part over (recover.py).
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -23,22 +24,24 @@ from sqlalchemy.exc import SQLAlchemyError
 from synapse.declarations import load_declarations
 from synapse.errors import SynapseError
 from synapse.garbage import without_cycle_search
-from synapse.ingest.discover import Routed, route, scan_bronze
-from synapse.ingest.dms import connect
+from synapse.ingest.claims import Claims
+from synapse.ingest.discover import Listing, Stat, require_bronze
 from synapse.ingest.dms_table import ingest_table
 from synapse.ingest.ledger import Ledger
 from synapse.ingest.manifest import part_names, write_part
 from synapse.ingest.model import BronzeFile, Counts, Drift, Harvest
 from synapse.ingest.quarantine_index import QuarantineIndex
-from synapse.ingest.readers import Readers
+from synapse.ingest.readers import Readers, give_back_memory
 from synapse.ingest.recover import recover
-from synapse.ingest.store import write_refusals
+from synapse.ingest.store import RefusalWriter
 from synapse.ingest.topics import ingest_topic
 from synapse.ingest.work import Work
+from synapse.lake import Lake
 from synapse.progress import Progress
 from synapse.runner.clock import naive_utc, utc_now
 from synapse.runner.lease import lease
 from synapse.settings import Settings
+from synapse.state_store import shown
 
 __all__ = ["Counts", "IngestReport", "ingest"]
 
@@ -49,7 +52,8 @@ class IngestReport:
 
     Always: landed = accepted + duplicate + quarantined, in sum and for each source. pending: rows
     of a reload that is not complete, counted as landed once it is. unknown: undeclared sources and
-    how many files they hold. notices: sentences for a person.
+    how many files they hold. notices: sentences for a person. listed: files that were listed, all
+    of bronze in a sweep; requests: the LIST requests that it took on S3.
     """
 
     run_id: str
@@ -64,6 +68,9 @@ class IngestReport:
     unknown: dict[str, int] = field(default_factory=dict)
     drift: list[Drift] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
+    is_sweep: bool = False
+    listed: int = 0
+    requests: int = 0
     seconds: float = 0.0
 
 
@@ -73,78 +80,121 @@ def ingest(
     *,
     as_of: datetime,
     run_id: str | None = None,
+    sweep: bool | None = True,
     progress: Progress | None = None,
 ) -> IngestReport:
     """Find what is new in bronze; accept, consolidate or quarantine it, and say so.
 
-    as_of: aware, or naive UTC. progress is called with (what, done, total). Raises SynapseError for
-    an empty lake, wrong declarations or a store that cannot be reached, LeaseHeldError while
-    another ingest is at work; bad input is quarantined and raises nothing.
+    as_of: aware, or naive UTC. sweep: list all of bronze; else only dated folders of the lookback,
+    and all where a day has passed since the last sweep (None). progress is called with (what, done,
+    total). Raises SynapseError for an empty lake, wrong declarations or a store that cannot be
+    reached, LeaseHeldError while another ingest is at work; bad input is quarantined and raises
+    nothing.
     """
     began = time.monotonic()
+    give_back_memory()
     declarations = load_declarations(project_dir)
-    files = scan_bronze(settings.lake)
-    with opened(settings, run_id) as (ledger, part_id):
-        as_of_utc = naive_utc(as_of)
-        recorded, resolutions = recover(settings.lake, ledger, f"{part_id}-recovery", as_of_utc)
-        known = ledger.known_stats()
-        fresh = [file for file in files if (file.path, file.size, file.mtime_ns) not in known]
-        waiting, gone = _held(ledger, files)
-        routed = route(fresh + waiting, declarations)
-        claimed = _declared(routed)
-        ledger.begin(part_id, as_of_utc, claimed)
-        readers = Readers(settings.processes, _small_file_bytes(routed))
-        work = Work(
-            lake=settings.lake,
-            ledger=ledger,
-            connection=connect(),
-            as_of=as_of_utc,
-            quiet=timedelta(minutes=settings.reload_quiet_minutes),
-            part_id=part_id,
-            on_disk=frozenset((file.path, file.size, file.mtime_ns) for file in files),
-            recorded=recorded,
-            readers=readers,
-            progress=progress,
-        )
+    lake = settings.open_lake()
+    require_bronze(lake)
+    as_of_utc = naive_utc(as_of)
+    with opened(settings, lake, run_id) as (ledger, part_id):
+        ledger.begin(part_id, as_of_utc)
         # Records are trees: searching them for cycles doubles the time of parsing.
-        with failing(ledger, part_id), readers, without_cycle_search():
-            harvest = _bring_in(work, routed)
-            ledger.check_claims(part_id, len(claimed))
-            counts = commit(work, harvest, gone)
+        with (
+            failing(ledger, part_id),
+            Readers(settings.processes) as readers,
+            without_cycle_search(),
+        ):
+            recorded, resolutions = recover(lake, ledger, f"{part_id}-recovery", as_of_utc)
+            is_sweep = ledger.sweep_is_due(as_of_utc) if sweep is None else sweep
+            lookback = as_of_utc.date() - timedelta(days=settings.lookback_days)
+            listing = Listing(lake, declarations, None if is_sweep else lookback)
+            tables, loads = listing.tables(ledger)
+            work = new_work(
+                settings,
+                lake,
+                ledger,
+                part_id,
+                as_of_utc,
+                on_disk=loads,
+                recorded=recorded,
+                readers=readers,
+                progress=progress,
+            )
+            waiting, gone = _held(ledger, loads)
+            harvest = Harvest()
+            for done, table in enumerate(declarations.tables):
+                files = [*tables.get(table, ()), *waiting.get(table.source, ())]
+                if progress:
+                    progress(f"check {table.source}", done, len(declarations.tables))
+                if files:
+                    files.sort(key=lambda file: file.path)
+                    harvest.merge(ingest_table(work, table, files))
+            for target, files_of_topic in listing.topics():
+                harvest.merge(ingest_topic(work, target, files_of_topic))
+            swept = {"as_of": as_of_utc, "files": listing.files, "requests": lake.requests}
+            counts = commit(work, harvest, gone, sweep=swept if is_sweep else None)
         if resolutions:
             QuarantineIndex(ledger.engine).resolve(resolutions.values(), part_id)
-        gaps = ledger.offset_gaps() if routed.topics or routed.cdc else []
+        gaps = ledger.offset_gaps()
     total = Counts()
     for count in counts.values():
         total.add(count)
-    drift = list(harvest.drift.values())
     return IngestReport(
         run_id=run_id or part_id,
         as_of=as_of,
         **vars(total),
         sources=dict(sorted(counts.items())),
-        unknown=dict(routed.unknown),
-        drift=drift,
-        notices=_notices(routed, harvest, gaps),
+        unknown=dict(listing.unknown),
+        drift=list(harvest.drift.values()),
+        notices=_notices(listing, harvest, gaps),
+        is_sweep=is_sweep,
+        listed=listing.files,
+        requests=lake.requests,
         seconds=round(time.monotonic() - began, 3),
     )
 
 
+def new_work(
+    settings: Settings,
+    lake: Lake,
+    ledger: Ledger,
+    part_id: str,
+    as_of: datetime,
+    **more: Any,
+) -> Work:
+    """What the steps of one ingest share; `more` are further fields of Work."""
+    refusals = RefusalWriter(lake, part_id, utc_now())
+    return Work(
+        lake=lake,
+        ledger=ledger,
+        claims=Claims(ledger, part_id, refusals),
+        refusals=refusals,
+        as_of=as_of,
+        quiet=timedelta(minutes=settings.reload_quiet_minutes),
+        part_id=part_id,
+        **more,
+    )
+
+
 @contextmanager
-def opened(settings: Settings, run_id: str | None) -> Iterator[tuple[Ledger, str]]:
+def opened(settings: Settings, lake: Lake, run_id: str | None) -> Iterator[tuple[Ledger, str]]:
     """The ledger under the ingest lease, and an id that no earlier run has written under."""
     wanted = run_id or uuid.uuid4().hex
     try:
         with lease(settings.state, wanted, name="ingest"), Ledger(settings.state) as ledger:
-            parts = set(part_names(settings.lake))
+            parts = set(part_names(lake))
             part_id, number = wanted, 1
             while ledger.has_run(part_id) or f"part-{part_id}.parquet" in parts:
                 number += 1
                 part_id = f"{wanted}-{number}"
-            yield ledger, part_id
+            try:
+                yield ledger, part_id
+            finally:
+                lake.tidy()
     except SQLAlchemyError as error:
         raise SynapseError(
-            f"The state store {settings.state} (SYNAPSE_STATE) cannot be used: {error}"
+            f"The state store {shown(settings.state)} (SYNAPSE_STATE) cannot be used: {error}"
         ) from error
 
 
@@ -161,93 +211,72 @@ def failing(ledger: Ledger, run_id: str) -> Iterator[None]:
         raise
 
 
-def _held(ledger: Ledger, files: list[BronzeFile]) -> tuple[list[BronzeFile], list[str]]:
-    """Held files that are still in bronze as they were, and paths of those that are not."""
-    on_disk = {(file.path, file.size, file.mtime_ns) for file in files}
-    waiting: list[BronzeFile] = []
-    gone: list[str] = []
-    for source in ledger.sources_held():
-        for file in ledger.held(source).values():
-            if (file.path, file.size, file.mtime_ns) in on_disk:
-                waiting.append(file)
-            else:
-                gone.append(file.path)
+def _held(
+    ledger: Ledger, loads: frozenset[Stat]
+) -> tuple[dict[str, list[BronzeFile]], list[tuple[str, str]]]:
+    """Held files that are still in bronze as they were, by source, and those that are not."""
+    waiting: dict[str, list[BronzeFile]] = defaultdict(list)
+    gone: list[tuple[str, str]] = []
+    for source, file in ledger.held():
+        if (file.path, file.size, file.etag) in loads:
+            waiting[source].append(file)
+        else:
+            gone.append((source, file.path))
     return waiting, gone
-
-
-def _declared(routed: Routed) -> list[BronzeFile]:
-    groups = (*routed.dms.values(), *routed.cdc.values(), *routed.topics.values())
-    return [file for group in groups for file in group]
-
-
-def _small_file_bytes(routed: Routed) -> int:
-    groups = (*routed.cdc.values(), *routed.topics.values())
-    return sum(file.size for group in groups for file in group)
-
-
-def _bring_in(work: Work, routed: Routed) -> Harvest:
-    harvest = Harvest()
-    tables = sorted(routed.dms.items(), key=lambda item: item[0].source)
-    for done, (table, files) in enumerate(tables):
-        _say(work.progress, f"check {table.source}", done, len(tables))
-        harvest.merge(ingest_table(work, table, sorted(files, key=lambda file: file.path)))
-    cdc = sorted(routed.cdc.items(), key=lambda item: item[0].source)
-    for cdc_table, files in cdc:
-        harvest.merge(ingest_topic(work, cdc_table, files))
-    for topic, files in sorted(routed.topics.items(), key=lambda item: item[0].name):
-        harvest.merge(ingest_topic(work, topic, files))
-    return harvest
-
-
-def _say(progress: Progress | None, what: str, done: int, total: int) -> None:
-    if progress is not None:
-        progress(what, done, total)
 
 
 def commit(
     work: Work,
     harvest: Harvest,
-    gone: list[str] | None = None,
+    gone: list[tuple[str, str]] | None = None,
     before_ledger: Callable[[], None] | None = None,
+    sweep: dict[str, Any] | None = None,
 ) -> dict[str, Counts]:
     """Make a harvest lasting, in the order that survives a kill, and return counts by source."""
-    counts: dict[str, Counts] = defaultdict(Counts)
     for outcome in harvest.outcomes:
-        counts[outcome.source].add(outcome.counts())
-        if (outcome.file.path, outcome.sha256) in work.forget:
-            counts[outcome.source].add(work.ledger.uncounted(outcome.file.path, outcome.sha256))
-    now = utc_now()
+        work.claims.note(outcome)
+        version = outcome.source, outcome.file.path, outcome.sha256
+        if version[1:] in work.forget:
+            work.claims.counts[outcome.source].add(work.ledger.uncounted(*version))
+    counts = dict(work.claims.counts)
     if harvest.refusals:
-        write_refusals(work.lake, work.part_id, harvest.refusals, now)
-    part = None
-    if harvest.manifest:
-        part = write_part(
+        work.refusals.add(harvest.refusals)
+    work.claims.flush()
+    work.refusals.finish()
+    if before_ledger is not None:
+        before_ledger()
+
+    def publish() -> str | None:
+        if not harvest.manifest:
+            return None
+        return write_part(
             work.lake,
             work.part_id,
             harvest.manifest,
             run_id=work.part_id,
             as_of=work.as_of,
-            ingested_at=now,
+            ingested_at=utc_now(),
         )
-    if before_ledger is not None:
-        before_ledger()
+
     work.ledger.commit(
         work.part_id,
         outcomes=harvest.outcomes,
         refusals=harvest.refusals,
         drift=list(harvest.drift.values()),
         counts=counts,
-        part=part,
+        offsets=work.claims.offsets,
         touched=harvest.touched,
         gone=gone or [],
+        publish=publish,
+        sweep=sweep,
     )
-    return dict(counts)
+    return counts
 
 
-def _notices(routed: Routed, harvest: Harvest, gaps: list[str]) -> list[str]:
+def _notices(listing: Listing, harvest: Harvest, gaps: list[str]) -> list[str]:
     unknown = [
         f"{source}: {files} file(s) landed but models/bronze declares no such source"
-        for source, files in sorted(routed.unknown.items())
+        for source, files in sorted(listing.unknown.items())
     ]
     drift = [item.sentence() for item in harvest.drift.values()]
     return [*unknown, *harvest.notices, *drift, *gaps]

@@ -7,6 +7,8 @@ import re
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+import pyarrow as pa
+
 from synapse.declarations import Column, Topic
 from synapse.ingest.convert import canonical_json
 from synapse.ingest.model import Kind
@@ -43,6 +45,14 @@ class Rows:
     kinds: list[Kind] | None = None
 
 
+@dataclass(frozen=True)
+class Rowset:
+    """Typed rows of one kind."""
+
+    kind: Kind
+    table: pa.Table
+
+
 class Shape(Protocol):
     """What differs between topics."""
 
@@ -59,6 +69,11 @@ class Shape(Protocol):
     def rows(self, batch: Batch) -> Rows:
         """Flatten valid records."""
         ...
+
+
+def lineage_prefix(shape: Shape) -> str:
+    """What the columns <prefix>_file and <prefix>_line of a part begin with."""
+    return "_landed" if shape.source.startswith("dms.") else "_source"
 
 
 class EventShape:

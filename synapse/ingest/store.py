@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from synapse.ingest.files import retain, write_atomically
-from synapse.ingest.model import Kind, Refusal, Unit
+from synapse.ingest.files import aside, retain, write_atomically
+from synapse.ingest.model import BronzeFile, Kind, Refusal, Unit
+from synapse.lake import Lake
 
 _REFUSALS = pa.schema(
     [
@@ -58,36 +58,58 @@ class Resolution:
     reason: str | None = None
 
 
-def keep_raw(lake: Path, path: str, sha256: str) -> Path:
-    """Copy the bytes of a refused file of bronze, and return where they lie."""
-    target = lake / "quarantine" / "files" / sha256
-    retain(lake, path, sha256, target)
-    return target
+def keep_raw(lake: Lake, file: BronzeFile, sha256: str) -> None:
+    """Copy the bytes of a refused file of bronze."""
+    lake.fetch([file])
+    retain(lake, file.path, sha256, f"quarantine/files/{sha256}")
 
 
-def write_refusals(lake: Path, part_id: str, refusals: list[Refusal], seen: datetime) -> None:
-    """Write the refusals of one ingest; seen is naive UTC."""
-    rows = [
-        {
-            **vars(refusal),
-            "id": refusal.id,
-            "kind": str(refusal.kind),
-            "unit": str(refusal.unit),
-            "first_seen": seen,
-        }
-        for refusal in refusals
-    ]
-    path = lake / "quarantine" / f"part-{part_id}.parquet"
-    write_atomically(pa.Table.from_pylist(rows, schema=_REFUSALS), path)
+class RefusalWriter:
+    """Writes the refusals of one ingest, with their payloads, as they come.
+
+    Nothing is seen of them before `finish`; seen is naive UTC.
+    """
+
+    def __init__(self, lake: Lake, part_id: str, seen: datetime) -> None:
+        self._lake = lake
+        self._path = f"quarantine/part-{part_id}.parquet"
+        self._temporary = aside(lake.root / self._path)
+        self._seen = seen
+        self._writer: pq.ParquetWriter | None = None
+
+    def add(self, refusals: list[Refusal]) -> None:
+        """Take some more."""
+        rows = [
+            {
+                **vars(refusal),
+                "id": refusal.id,
+                "kind": str(refusal.kind),
+                "unit": str(refusal.unit),
+                "first_seen": self._seen,
+            }
+            for refusal in refusals
+        ]
+        if self._writer is None:
+            self._temporary.parent.mkdir(parents=True, exist_ok=True)
+            self._writer = pq.ParquetWriter(self._temporary, _REFUSALS, compression="zstd")
+        self._writer.write_table(pa.Table.from_pylist(rows, schema=_REFUSALS))
+
+    def finish(self) -> None:
+        """Make them visible, all at once."""
+        if self._writer is not None:
+            self._writer.close()
+            self._temporary.replace(self._lake.root / self._path)
+            self._lake.publish(self._path)
 
 
-def read_refusals(lake: Path, part_ids: list[str] | None = None) -> dict[str, Refusal]:
-    """Refusals by id, of the given ingests or of all."""
-    folder = lake / "quarantine"
+def read_refusals(lake: Lake, part_ids: list[str] | None = None) -> dict[str, Refusal]:
+    """Refusals by id, of the given ingests (those that refused something) or of all."""
+    folder = lake.sync("quarantine")
     if part_ids is None:
         paths = sorted(folder.glob("part-*.parquet"))
     else:
-        paths = [folder / f"part-{part_id}.parquet" for part_id in sorted(set(part_ids))]
+        wanted = [folder / f"part-{part_id}.parquet" for part_id in sorted(set(part_ids))]
+        paths = [path for path in wanted if path.exists()]
     found = {}
     for path in paths:
         for row in pq.read_table(path).to_pylist():
@@ -97,21 +119,22 @@ def read_refusals(lake: Path, part_ids: list[str] | None = None) -> dict[str, Re
     return found
 
 
-def write_resolutions(lake: Path, part_id: str, resolutions: list[Resolution]) -> None:
+def write_resolutions(lake: Lake, part_id: str, resolutions: list[Resolution]) -> None:
     """Write what a replay or a discard did."""
     table = pa.Table.from_pylist([vars(item) for item in resolutions], schema=_RESOLUTIONS)
-    write_atomically(table, lake / "quarantine" / f"outcomes-{part_id}.parquet")
+    write_atomically(lake, table, f"quarantine/outcomes-{part_id}.parquet")
 
 
-def read_resolutions(lake: Path) -> dict[str, Resolution]:
+def read_resolutions(lake: Lake) -> dict[str, Resolution]:
     """The newest resolution of each entry.
 
     A replay only counts with its part of the manifest, without which it was killed half-way.
     """
     found: dict[str, Resolution] = {}
-    for path in sorted((lake / "quarantine").glob("outcomes-*.parquet")):
+    manifest = lake.sync("manifest")
+    for path in sorted(lake.sync("quarantine").glob("outcomes-*.parquet")):
         part_id = path.stem.removeprefix("outcomes-")
-        is_complete = (lake / "manifest" / f"part-{part_id}.parquet").exists()
+        is_complete = (manifest / f"part-{part_id}.parquet").exists()
         for row in pq.read_table(path).to_pylist():
             item = Resolution(**row)
             if item.state == "replayed" and not is_complete:

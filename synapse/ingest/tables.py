@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, DateTime, Integer, MetaData, String, Table, Text
+from sqlalchemy import BigInteger, Column, DateTime, Index, Integer, MetaData, String, Table, Text
+from sqlalchemy.sql.elements import ColumnElement
 
 METADATA = MetaData()
 
@@ -10,15 +11,17 @@ _HASH = String(64)
 _PATH = String(1024)
 _NAME = String(256)
 
-# One row for each version of each file that was dealt with.
+# One row for each version of each file: a claim while its run is running, for good once it is done;
+# rows of a run that died are deleted by the next. A file and its redeliveries share the name.
 FILES = Table(
     "ingest_files",
     METADATA,
+    Column("source", _NAME, primary_key=True),
+    Column("name", _PATH, primary_key=True),
     Column("path", _PATH, primary_key=True),
     Column("sha256", _HASH, primary_key=True),
     Column("size", BigInteger, nullable=False),
-    Column("mtime_ns", BigInteger, nullable=False),
-    Column("source", _NAME, nullable=False, index=True),
+    Column("etag", String(128), nullable=False),
     Column("kind", String(16), nullable=False),
     Column("state", String(16), nullable=False),
     Column("landed", BigInteger, nullable=False),
@@ -28,20 +31,46 @@ FILES = Table(
     Column("epoch", Integer),
     Column("transfer_from", DateTime),
     Column("transfer_to", DateTime),
-    Column("kafka_topic", _NAME),
     Column("kafka_partition", Integer),
     Column("kafka_offset", BigInteger),
     Column("run_id", _NAME, nullable=False),
 )
 
-# Files that a run is at work on: a second run cannot take the same ones.
-CLAIMS = Table(
-    "ingest_claims",
+
+def _partial(name: str, condition: ColumnElement[bool], *columns: str) -> Index:
+    """An index on few of very many rows."""
+    return Index(
+        name,
+        *(FILES.c[column] for column in columns),
+        sqlite_where=condition,
+        postgresql_where=condition,
+    )
+
+
+# The small files of topics are millions and are never asked for in these ways.
+_partial("ingest_files_by_hash", FILES.c.kind.in_(("load", "change")), "source", "sha256")
+_partial("ingest_files_loads", FILES.c.kind == "load", "source")
+_partial("ingest_files_held", FILES.c.state == "held", "source")
+
+# Kafka offsets that have landed, as ranges [first, last]; what lies between two is a gap.
+OFFSETS = Table(
+    "ingest_offsets",
     METADATA,
-    Column("path", _PATH, primary_key=True),
-    Column("size", BigInteger, primary_key=True),
-    Column("mtime_ns", BigInteger, primary_key=True),
-    Column("run_id", _NAME, nullable=False),
+    Column("topic", _NAME, primary_key=True),
+    Column("partition", Integer, primary_key=True),
+    Column("first_offset", BigInteger, primary_key=True),
+    Column("last_offset", BigInteger, nullable=False),
+)
+
+# When all of bronze was last listed, years back.
+SWEEPS = Table(
+    "ingest_sweeps",
+    METADATA,
+    Column("run_id", _NAME, primary_key=True),
+    Column("as_of", DateTime, nullable=False),
+    Column("swept_at", DateTime, nullable=False),
+    Column("files", BigInteger, nullable=False),
+    Column("requests", BigInteger, nullable=False),
 )
 
 RUNS = Table(

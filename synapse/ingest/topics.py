@@ -1,86 +1,258 @@
-"""The new files of one topic: shared out to readers, gathered into parts."""
+"""The new files of a topic: shared out to readers, checked for redelivery, gathered into parts."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import groupby
+from collections import deque
+from collections.abc import Iterable, Iterator
+from enum import Enum
+from itertools import islice
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from synapse.declarations import DmsTable, Topic
-from synapse.ingest.model import BronzeFile, Harvest, Recorded
+from synapse.ingest.consolidate import Delivery
+from synapse.ingest.files import sha256_of
+from synapse.ingest.large import TooLong, examine, pieces
+from synapse.ingest.ledger import Version
+from synapse.ingest.model import BronzeFile, Harvest, Outcome, Refusal, State, Unit
 from synapse.ingest.parts import PartWriter
-from synapse.ingest.reading import ReadJob, Twins, name_of, shape_of
+from synapse.ingest.reading import (
+    ReadJob,
+    ReadResult,
+    converter_of,
+    name_of,
+    new_outcome,
+    refused_whole,
+    require_suffix,
+    shape_of,
+)
+from synapse.ingest.records import WHOLE_BYTES, UnreadableError
+from synapse.ingest.shapes import Rowset, lineage_prefix
+from synapse.ingest.store import keep_raw
 from synapse.ingest.work import Work
 
 # A job is large enough to be worth its journey, and small enough that its rows are no burden.
 _FILES_PER_JOB = 256
 _BYTES_PER_JOB = 4 * 1024 * 1024
 
+Known = dict[str, list[Version]]
 
-def ingest_topic(work: Work, target: Topic | DmsTable, files: list[BronzeFile]) -> Harvest:
-    """Deal with the new files of a topic (or of a table's Debezium topic)."""
-    writer = part_writer(work, target, work.part_id)
-    harvest = Harvest()
-    done = 0
-    for result in work.readers.read(_jobs(work, target, files)):
-        harvest.merge(result.harvest)
-        writer.add(result.tables)
-        done += len(result.harvest.outcomes) + len(result.harvest.touched)
-        if work.progress:
-            work.progress(f"consolidate {name_of(target)}", done, len(files))
-    harvest.outcomes.sort(key=lambda outcome: outcome.file.path)
-    harvest.manifest += writer.finish()
-    return harvest
+
+class Fate(Enum):
+    """What a file's records are: new, redelivered, or already in parts that the ledger forgot."""
+
+    NEW = "new"
+    TOUCHED = "touched"  # the same bytes at the same path: only the file's time has changed
+    DUPLICATE = "duplicate"
+    RECORDED = "recorded"
+
+
+def ingest_topic(work: Work, target: Topic | DmsTable, files: Iterable[BronzeFile]) -> Harvest:
+    """Deal with the new files of a topic (or of a table's Debezium topic), as they are listed."""
+    step = _Topic(work, target)
+    for result in work.readers.read(step.jobs(files)):
+        step.settle(result)
+    for file in step.large:
+        step.read_large(file)
+    step.harvest.manifest += step.writer.finish()
+    return step.harvest
 
 
 def part_writer(work: Work, target: Topic | DmsTable, part_id: str) -> PartWriter:
     """What writes the parts of a topic; load rows (Debezium snapshots) get the newest epoch."""
-    epoch = max((load.epoch or 1 for load in work.ledger.loads(target.source)), default=1)
-    return PartWriter(work.lake, name_of(target), shape_of(target), part_id, epoch)
+    is_table = isinstance(target, DmsTable)
+    loads = work.ledger.loads(target.source) if is_table else []
+    epoch = max((load.epoch or 1 for load in loads), default=1)
+    scratch = work.lake.root / "consolidated" / f".{part_id}"
+    return PartWriter(work.lake, name_of(target), shape_of(target), part_id, epoch, scratch)
 
 
-def _jobs(work: Work, target: Topic | DmsTable, files: list[BronzeFile]) -> Iterator[ReadJob]:
-    known = _known_deliveries(work, target.source)
-    recorded = work.recorded
-    chosen: list[BronzeFile] = []
-    size = 0
+class _Topic:
+    def __init__(self, work: Work, target: Topic | DmsTable) -> None:
+        self.harvest = Harvest()
+        self.writer = part_writer(work, target, work.part_id)
+        self.large: list[BronzeFile] = []
+        self._work = work
+        self._target = target
+        self._file_column = f"{lineage_prefix(shape_of(target))}_file"
+        self._jobs_known: deque[tuple[list[BronzeFile], Known]] = deque()
+        self._done = 0
 
-    def job() -> ReadJob:
-        names = {file.name for file in chosen}
-        paths = {file.path for file in chosen}
-        return ReadJob(
-            work.lake,
-            target,
-            list(chosen),
-            {key: twins for key, twins in known.items() if key[0] in names} if known else {},
-            Recorded(
-                frozenset(paths & recorded.paths),
-                {path: recorded.refusals[path] for path in paths & recorded.refusals.keys()},
-            ),
+    def jobs(self, files: Iterable[BronzeFile]) -> Iterator[ReadJob]:
+        """What is new among the listed files, cut into jobs."""
+        listed = iter(files)
+        chosen: list[BronzeFile] = []
+        known: Known = {}
+        size = 0
+        while batch := list(islice(listed, _FILES_PER_JOB)):
+            found = self._work.ledger.known(self._target.source, [file.name for file in batch])
+            for file in batch:
+                versions = found.get(file.name, [])
+                if not self._is_new(file, versions):
+                    continue
+                if file.size > WHOLE_BYTES:
+                    self.large.append(file)
+                    continue
+                if versions:
+                    known[file.name] = versions
+                chosen.append(file)
+                size += file.size
+                if len(chosen) == _FILES_PER_JOB or size >= _BYTES_PER_JOB:
+                    yield self._job(chosen, known)
+                    chosen, known, size = [], {}, 0
+        if chosen:
+            yield self._job(chosen, known)
+
+    def _is_new(self, file: BronzeFile, versions: list[Version]) -> bool:
+        return not any(
+            (version.path, version.size, version.etag) == (file.path, file.size, file.etag)
+            and (version.path, version.sha256) not in self._work.forget
+            for version in versions
         )
 
-    # A redelivery has the name of the first delivery: they must meet in one job.
-    for _, several in groupby(sorted(files, key=_name_and_path), key=lambda file: file.name):
-        for file in several:
-            chosen.append(file)
-            size += file.size
-        if len(chosen) >= _FILES_PER_JOB or size >= _BYTES_PER_JOB:
-            yield job()
-            chosen, size = [], 0
-    if chosen:
-        yield job()
+    def _job(self, files: list[BronzeFile], known: Known) -> ReadJob:
+        self._jobs_known.append((files, known))
+        return ReadJob(self._work.lake, self._target, files)
+
+    def settle(self, result: ReadResult) -> None:
+        """Take over a job's result: jobs come back in the order in which they were made."""
+        files, known = self._jobs_known.popleft()
+        by_path = {file.path: file for file in files}
+        withdrawn = set()
+        for outcome in result.outcomes:
+            fate = self._fate(outcome, known.get(outcome.file.name, []))
+            if fate is not Fate.NEW:
+                withdrawn.add(outcome.file.path)
+            self._book(outcome, fate)
+        refusals = result.refusals
+        if withdrawn:
+            refusals = [refusal for refusal in refusals if refusal.path not in withdrawn]
+            result.tables = [self._without(rowset, withdrawn) for rowset in result.tables]
+        for refusal in refusals:
+            if refusal.unit is Unit.FILE:
+                keep_raw(self._work.lake, by_path[refusal.path], refusal.sha256)
+        self._refuse(refusals)
+        for drift in result.drift:
+            self.harvest.see_drift(drift)
+        self.writer.add(result.tables)
+        self.large += result.large
+        self._done += len(files)
+        if self._work.progress:
+            self._work.progress(f"consolidate {name_of(self._target)}", self._done, 0)
+
+    def _fate(self, outcome: Outcome, versions: list[Version]) -> Fate:
+        """Whether the file's records have landed before; a duplicate is counted as one."""
+        path, digest = outcome.file.path, outcome.sha256
+        # A name carries partition and offset: the same bytes under it elsewhere are one delivery.
+        twins = {
+            version.path: version.landed
+            for version in versions
+            if version.sha256 == digest and (version.path, digest) not in self._work.forget
+        }
+        twins |= self._work.claims.recent(outcome.source, outcome.file.name, digest)
+        if path in twins:
+            return Fate.TOUCHED
+        if twins:
+            outcome.state = State.DUPLICATE
+            outcome.landed = outcome.duplicate = next(iter(twins.values()))
+            outcome.accepted = outcome.quarantined = 0
+            return Fate.DUPLICATE
+        is_recorded = path in self._work.recorded.paths and outcome.state is State.ACCEPTED
+        return Fate.RECORDED if is_recorded else Fate.NEW
+
+    def _book(self, outcome: Outcome, fate: Fate) -> None:
+        """Write down what became of a file that has been read."""
+        file, digest = outcome.file, outcome.sha256
+        outcome.kafka_topic = name_of(self._target)
+        if fate is Fate.TOUCHED:
+            self.harvest.touched.append((outcome.source, file, digest))
+            return
+        if fate is Fate.RECORDED:
+            # Its good records are in consolidated parts: only what was refused is taken over.
+            refused = self._work.recorded.refusals.get(file.path, {})
+            outcome.quarantined = len(refused)
+            outcome.accepted = outcome.landed - len(refused)
+            self._refuse(list(refused.values()))
+        if (file.path, digest) in self._work.forget:
+            # The ledger has a row of it, which is replaced when all is committed.
+            self.harvest.outcomes.append(outcome)
+        else:
+            self._work.claims.add(outcome)
+
+    def _refuse(self, refusals: list[Refusal]) -> None:
+        if self._work.forget:
+            self.harvest.refusals += refusals
+        else:
+            self._work.claims.refuse(refusals)
+
+    def _without(self, rowset: Rowset, paths: set[str]) -> Rowset:
+        is_withdrawn = pc.is_in(rowset.table.column(self._file_column), pa.array(sorted(paths)))
+        return Rowset(rowset.kind, rowset.table.filter(pc.invert(is_withdrawn)))
+
+    def read_large(self, file: BronzeFile) -> None:
+        """Read a file in pieces."""
+        lake = self._work.lake
+        lake.fetch([file])
+        path = lake.root / file.path
+        outcome = new_outcome(self._target, file, sha256_of(path))
+        refusals: list[Refusal] = []
+        try:
+            require_suffix(file)
+            examine(path)
+        except UnreadableError as error:
+            refusals.append(refused_whole(outcome, str(error)))
+        known = self._work.ledger.known(outcome.source, [file.name])
+        fate = self._fate(outcome, known.get(file.name, []))
+        if fate is Fate.NEW and outcome.state is State.ACCEPTED:
+            refusals += self._read_pieces(outcome, path)
+        elif fate is Fate.RECORDED:
+            outcome.landed = sum(
+                1 if isinstance(piece, TooLong) else len(piece.values) for piece in pieces(path)
+            )
+        if fate is Fate.NEW:
+            if any(refusal.unit is Unit.FILE or not refusal.payload for refusal in refusals):
+                keep_raw(lake, file, outcome.sha256)
+            self._refuse(refusals)
+        self._book(outcome, fate)
+        lake.release([file])
+
+    def _read_pieces(self, outcome: Outcome, path: Path) -> list[Refusal]:
+        converter = converter_of(self._target)
+        refusals: list[Refusal] = []
+        first = outcome.kafka_offset
+        for piece in pieces(path):
+            number = outcome.landed + 1
+            if isinstance(piece, TooLong):
+                outcome.landed += 1
+                outcome.quarantined += 1
+                refusals.append(_too_long(outcome, number, piece))
+                continue
+            outcome.landed += len(piece.values)
+            offset = None if first is None else first + number - 1
+            converter.add(piece, Delivery(outcome, number, offset))
+            self.writer.add(converter.take())
+        for drift in converter.harvest.drift.values():
+            self.harvest.see_drift(drift)
+        return refusals + converter.harvest.refusals
 
 
-def _name_and_path(file: BronzeFile) -> tuple[str, str]:
-    return file.name, file.path
-
-
-def _known_deliveries(work: Work, source: str) -> dict[tuple[str, str], Twins]:
-    """(file name, sha256) -> path -> records landed.
-
-    A name carries partition and offset: the same bytes under it elsewhere are the same delivery.
-    """
-    known: dict[tuple[str, str], Twins] = {}
-    for digest, versions in work.ledger.hashes(source, work.forget).items():
-        for path, landed in versions:
-            known.setdefault((path.rsplit("/", 1)[-1], digest), {})[path] = landed
-    return known
+def _too_long(outcome: Outcome, number: int, piece: TooLong) -> Refusal:
+    return Refusal(
+        source=outcome.source,
+        kind=outcome.kind,
+        unit=Unit.RECORD,
+        path=outcome.file.path,
+        sha256=outcome.sha256,
+        rule="readable",
+        sentence=(
+            f"the record has {piece.end - piece.start:,} bytes, more than any record of Kafka; its "
+            f"bytes are in quarantine/files/{outcome.sha256}"
+        ),
+        number=number,
+        byte_start=piece.start,
+        byte_end=piece.end,
+        kafka_partition=outcome.kafka_partition,
+        kafka_offset=None if outcome.kafka_offset is None else outcome.kafka_offset + number - 1,
+    )

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from pathlib import Path
+from functools import cached_property
 
 import duckdb
 
+from synapse.ingest.claims import Claims
+from synapse.ingest.dms import connect
 from synapse.ingest.ledger import Ledger
 from synapse.ingest.model import Recorded
 from synapse.ingest.readers import Readers
+from synapse.ingest.store import RefusalWriter
+from synapse.lake import Lake
 from synapse.progress import Progress
 
 
@@ -18,18 +22,24 @@ from synapse.progress import Progress
 class Work:
     """One ingest: as_of is naive UTC, part_id names the files that it writes.
 
-    on_disk: (path, size, mtime_ns) of everything in bronze. forget: (path, sha256) of refused files
+    on_disk: (path, size, etag) of LOAD files in bronze. forget: (path, sha256) of refused files
     that are tried again, as if they had just landed.
     """
 
-    lake: Path
+    lake: Lake
     ledger: Ledger
-    connection: duckdb.DuckDBPyConnection
+    claims: Claims
+    refusals: RefusalWriter
     as_of: datetime
     quiet: timedelta
     part_id: str
-    on_disk: frozenset[tuple[str, int, int]] = frozenset()
+    on_disk: frozenset[tuple[str, int, str]] = frozenset()
     recorded: Recorded = field(default_factory=Recorded)
     forget: frozenset[tuple[str, str]] = frozenset()
     readers: Readers = field(default_factory=Readers)
     progress: Progress | None = None
+
+    @cached_property
+    def connection(self) -> duckdb.DuckDBPyConnection:
+        """What checks Parquet; opened where there is some."""
+        return connect()

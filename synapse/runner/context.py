@@ -47,7 +47,7 @@ def write_run_context(
                 run_id,
                 as_of.astimezone(UTC).replace(tzinfo=None),
                 is_backfill,
-                str(settings.lake),
+                settings.location,
                 settings.business_timezone,
             ],
         )

@@ -65,7 +65,7 @@ def pseudonym_key(settings: Settings) -> str:
 def dbt_environment(settings: Settings, run_id: str | None) -> Iterator[None]:
     """Set what the profile and the macros read, and put the environment back afterwards."""
     values = {
-        "SYNAPSE_LAKE": str(settings.lake),
+        "SYNAPSE_LAKE": settings.location,
         "SYNAPSE_WAREHOUSE": str(settings.warehouse),
         "SYNAPSE_BUSINESS_TIMEZONE": settings.business_timezone,
         "SYNAPSE_PSEUDONYM_KEY": pseudonym_key(settings),

@@ -28,7 +28,7 @@ def inputs_fingerprint(
     def add(*parts: object) -> None:
         digest.update("\0".join(str(part) for part in parts).encode() + b"\n")
 
-    add(selector, settings.target, settings.business_timezone, settings.lake)
+    add(selector, settings.target, settings.business_timezone, settings.location)
     add(last_complete_date(as_of, settings.business_timezone))
     for path in sorted((settings.lake / "manifest").glob("*.parquet")):
         add(path.name, path.stat().st_size)

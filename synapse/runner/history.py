@@ -13,7 +13,6 @@ from sqlalchemy import (
     String,
     Table,
     Text,
-    create_engine,
     insert,
     select,
     update,
@@ -21,6 +20,7 @@ from sqlalchemy import (
 from sqlalchemy.engine import Engine
 
 from synapse.runner.clock import naive_utc, utc_now
+from synapse.state_store import open_store
 
 _METADATA = MetaData()
 _RUNS = Table(
@@ -63,7 +63,7 @@ class RunHistory:
     """Reads and writes the run history at an SQLAlchemy URL."""
 
     def __init__(self, url: str) -> None:
-        self._engine: Engine = create_engine(url)
+        self._engine: Engine = open_store(url)
         _METADATA.create_all(self._engine)
 
     def start(self, run_id: str, schedule: str, as_of: datetime) -> None:

@@ -16,7 +16,6 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
-    create_engine,
     delete,
     insert,
     select,
@@ -27,6 +26,7 @@ from sqlalchemy.exc import IntegrityError
 
 from synapse.errors import LeaseHeldError
 from synapse.runner.clock import utc_now
+from synapse.state_store import open_store
 
 _METADATA = MetaData()
 _LEASES = Table(
@@ -91,7 +91,7 @@ def lease(url: str, owner_run: str, name: str = "lake") -> Iterator[None]:
 
     Raises LeaseHeldError (exit code 3) when another run holds it.
     """
-    engine = create_engine(url)
+    engine = open_store(url)
     _METADATA.create_all(engine)
     owner = f"run {owner_run} of process {os.getpid()} on {socket.gethostname()}"
     _acquire(engine, name, owner)

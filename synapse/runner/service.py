@@ -53,7 +53,8 @@ def run(
     """
     run_id = uuid.uuid4().hex
     check_configuration(project_dir)
-    require_bronze(settings.lake)  # an empty lake is refused before anything is written to it
+    # An empty lake is refused before anything is written to it.
+    require_bronze(settings.open_lake())
     # An occupied warehouse must be refused before anything is accepted or written.
     connect_warehouse(settings.warehouse).close()
     packages = ensure_packages(project_dir)
@@ -93,7 +94,16 @@ def _run_leased(
     before = history.last_built()
     history.start(run_id, schedule, as_of)
     try:
-        report = ingest(settings, project_dir, as_of=as_of, run_id=run_id, progress=progress)
+        report = ingest(
+            settings,
+            project_dir,
+            as_of=as_of,
+            run_id=run_id,
+            # Hourly, years of folders are not listed; a file that is late by more than the
+            # lookback is found by the day's first sweep.
+            sweep=None if schedule == "hourly" else True,
+            progress=progress,
+        )
         counts = {
             "landed": report.landed,
             "accepted": report.accepted,

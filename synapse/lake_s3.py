@@ -1,0 +1,207 @@
+"""A lake on S3, through obstore: many requests at once, retries, conditional reads."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+from collections.abc import Coroutine, Iterable, Iterator, Sequence
+from datetime import date, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import obstore
+from obstore.exceptions import BaseError, NotFoundError, PreconditionError
+from obstore.store import S3Store
+
+from synapse.dated_folders import is_before
+from synapse.errors import SynapseError
+from synapse.ingest.model import BronzeFile
+
+if TYPE_CHECKING:
+    from obstore.store import S3Config
+
+_Result = TypeVar("_Result")
+_REQUESTS_AT_ONCE = 32
+_KEYS_PER_LIST = 1_000  # what S3 answers to one LIST
+_BYTES_PER_PIECE = 8 * 1024 * 1024
+_IN_ONE_REQUEST = 64 * 1024 * 1024
+
+
+class S3Lake:
+    """A lake at s3://bucket/prefix; root holds what is fetched and what is written.
+
+    Credentials, region and endpoint come from the environment as every AWS tool reads it
+    (AWS_ACCESS_KEY_ID, AWS_REGION, AWS_ENDPOINT_URL, instance and container roles).
+    """
+
+    def __init__(self, location: str, root: Path) -> None:
+        self.root = root
+        self.location = location.rstrip("/")
+        self.requests = 0
+        bucket, _, prefix = self.location.removeprefix("s3://").partition("/")
+        endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+        seconds = int(os.environ.get("SYNAPSE_S3_TIMEOUT_SECONDS") or "30")
+        config: S3Config = {}
+        if region := os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION"):
+            config["region"] = region
+        if endpoint:
+            config["endpoint"] = endpoint
+        self._store = S3Store(
+            bucket,
+            prefix=prefix or None,
+            config=config,
+            client_options={
+                "timeout": timedelta(seconds=seconds),
+                "allow_http": bool(endpoint and endpoint.startswith("http://")),
+            },
+            # SlowDown and time-outs are S3's way of saying "later": wait, with jitter.
+            retry_config={"max_retries": 8, "retry_timeout": timedelta(seconds=4 * seconds)},
+        )
+
+    def __reduce__(self) -> tuple[type[S3Lake], tuple[str, Path]]:
+        """Readers in other processes connect anew."""
+        return S3Lake, (self.location, self.root)
+
+    def entries(self, folder: str) -> tuple[list[BronzeFile], list[str]]:
+        """See Lake."""
+        try:
+            found = obstore.list_with_delimiter(self._store, f"{folder}/")
+        except BaseError as error:
+            raise self._failed(f"list {self.location}/{folder}", error) from error
+        files = sorted(map(_bronze_file, found["objects"]), key=lambda file: file.path)
+        below = sorted(prefix.rsplit("/", 1)[-1] for prefix in found["common_prefixes"])
+        self.requests += 1 + (len(files) + len(below)) // _KEYS_PER_LIST
+        return (
+            [file for file in files if not file.name.startswith((".", "_"))],
+            [name for name in below if not name.startswith((".", "_"))],
+        )
+
+    def listing(self, folder: str, since: date | None = None) -> Iterator[BronzeFile]:
+        """See Lake. One LIST request for each folder down to the day, then one for 1,000 keys."""
+        try:
+            yield from self._walk(folder, "", since)
+        except BaseError as error:
+            raise self._failed(f"list {self.location}/{folder}", error) from error
+
+    def _walk(self, folder: str, digits: str, since: date | None) -> Iterator[BronzeFile]:
+        if len(digits) == 8 or (digits and since is None):
+            # Below a day, or where nothing is left out: every key in one stream.
+            yield from self._flat(folder)
+            return
+        files, below = self.entries(folder)
+        yield from files
+        for name in below:
+            is_old, dated = is_before(digits, name, since)
+            if not is_old:
+                yield from self._walk(f"{folder}/{name}", dated, since)
+
+    def _flat(self, folder: str) -> Iterator[BronzeFile]:
+        for page in obstore.list(self._store, f"{folder}/", chunk_size=_KEYS_PER_LIST):
+            self.requests += 1
+            for each in page:
+                parts = each["path"][len(folder) + 1 :].split("/")
+                if not any(part.startswith((".", "_")) for part in parts):
+                    yield _bronze_file(each)
+
+    def read(self, files: Sequence[BronzeFile]) -> Iterator[bytes]:
+        """See Lake."""
+        yield from self._run(self._gather([self._bytes_of(file) for file in files]))
+
+    async def _bytes_of(self, file: BronzeFile) -> bytes:
+        answer = await obstore.get_async(
+            self._store, file.path, options={"if_match": file.etag} if file.etag else None
+        )
+        return (await answer.bytes_async()).to_bytes()
+
+    def fetch(self, files: Sequence[BronzeFile]) -> None:
+        """See Lake."""
+        missing = [file for file in files if not (self.root / file.path).exists()]
+        self._run(self._gather([self._fetch(file) for file in missing]))
+
+    async def _fetch(self, file: BronzeFile) -> None:
+        target = self.root / file.path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+        answer = await obstore.get_async(
+            self._store, file.path, options={"if_match": file.etag} if file.etag else None
+        )
+        with temporary.open("wb") as stream:
+            async for piece in answer.stream(min_chunk_size=_BYTES_PER_PIECE):
+                stream.write(piece)
+        temporary.replace(target)
+
+    def release(self, files: Iterable[BronzeFile]) -> None:
+        """See Lake."""
+        for file in files:
+            (self.root / file.path).unlink(missing_ok=True)
+
+    def publish(self, path: str) -> None:
+        """See Lake. A PUT is atomic, and so is the end of a multipart upload."""
+        try:
+            obstore.put(
+                self._store,
+                path,
+                self.root / path,
+                use_multipart=(self.root / path).stat().st_size > _IN_ONE_REQUEST,
+            )
+        except BaseError as error:
+            raise self._failed(f"write {self.location}/{path}", error) from error
+
+    def tidy(self) -> None:
+        """See Lake."""
+        for folder in ("bronze", "retained", "consolidated", "quarantine/files"):
+            shutil.rmtree(self.root / folder, ignore_errors=True)
+
+    def sync(self, folder: str) -> Path:
+        """See Lake. What is at hand already is not fetched again: these files never change."""
+        local = self.root / folder
+        local.mkdir(parents=True, exist_ok=True)
+        found, _ = self.entries(folder)
+        self.fetch(found)
+        names = {file.name for file in found}
+        for path in local.iterdir():
+            # Left by a run that was killed before it published them.
+            if path.is_file() and path.name not in names:
+                path.unlink()
+        return local
+
+    async def _gather(self, tasks: Sequence[Coroutine[Any, Any, _Result]]) -> list[_Result]:
+        room = asyncio.Semaphore(_REQUESTS_AT_ONCE)
+
+        async def one(task: Coroutine[Any, Any, _Result]) -> _Result:
+            async with room:
+                return await task
+
+        return await asyncio.gather(*(one(task) for task in tasks))
+
+    def _run(self, work: Coroutine[Any, Any, _Result]) -> _Result:
+        try:
+            return asyncio.run(work)
+        except PreconditionError as error:
+            raise SynapseError(
+                f"A file of {self.location} was overwritten while it was being read; nothing was "
+                f"accepted. Run `synapse ingest` again. ({_first_line(error)})"
+            ) from error
+        except NotFoundError as error:
+            raise SynapseError(
+                f"A file of {self.location} vanished while it was being read; nothing was "
+                f"accepted. Run `synapse ingest` again. ({_first_line(error)})"
+            ) from error
+        except BaseError as error:
+            raise self._failed(f"read {self.location}", error) from error
+
+    def _failed(self, what: str, error: BaseError) -> SynapseError:
+        return SynapseError(
+            f"S3 could not {what}: {_first_line(error)}. Check the bucket, AWS_REGION, the "
+            "credentials and AWS_ENDPOINT_URL; when S3 was only busy, run the command again: "
+            "nothing is lost and nothing is taken twice."
+        )
+
+
+def _bronze_file(found: Any) -> BronzeFile:
+    return BronzeFile(found["path"], found["size"], found["e_tag"] or "")
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

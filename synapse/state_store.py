@@ -1,0 +1,41 @@
+"""The state store: an SQLAlchemy URL, SQLite by default, PostgreSQL in production."""
+
+from __future__ import annotations
+
+from sqlalchemy.engine import Engine, create_engine, make_url
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+
+from synapse.errors import SynapseError
+
+_WAIT_SECONDS = 60
+
+
+def shown(url: str) -> str:
+    """The URL as people may see it: without its password."""
+    try:
+        return make_url(url).render_as_string(hide_password=True)
+    except ArgumentError:
+        return "(no SQLAlchemy URL)"
+
+
+def open_store(url: str) -> Engine:
+    """An engine on the store; writers wait for each other rather than fail.
+
+    Raises SynapseError for a URL that names no engine, or one whose driver is not installed.
+    """
+    try:
+        backend = make_url(url).get_backend_name()
+        if backend == "sqlite":
+            return create_engine(url, connect_args={"timeout": _WAIT_SECONDS})
+        # A pooled connection may have been closed by the server between two hourly runs.
+        return create_engine(url, pool_pre_ping=True)
+    except (ArgumentError, NoSuchModuleError) as error:
+        raise SynapseError(
+            "SYNAPSE_STATE is no SQLAlchemy URL. Use for example sqlite:////path/state.db or "
+            "postgresql://user:password@host/database."
+        ) from error
+    except ModuleNotFoundError as error:
+        raise SynapseError(
+            f"SYNAPSE_STATE names {backend}, whose driver {error.name} is not installed: "
+            "pip install 'synapse-lakehouse[postgres]'."
+        ) from error

@@ -10,7 +10,7 @@ from __future__ import annotations
 import shutil
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -18,6 +18,7 @@ import orjson
 import pyarrow as pa
 
 from synapse.declarations import Declarations, DmsTable, Topic, load_declarations
+from synapse.feedback.service import Feedback
 from synapse.ingest.consolidate import Delivery
 from synapse.ingest.discover import scan_bronze
 from synapse.ingest.dms import Checked, check_files, connect, refusals_of, write_clean
@@ -48,10 +49,14 @@ from synapse.settings import Settings
 
 @dataclass(frozen=True)
 class ReplayReport:
-    """ids accepted, and ids refused again with the sentence that says why."""
+    """ids accepted, and ids refused again with the sentence that says why.
+
+    notices: sentences for a person.
+    """
 
     accepted: list[str]
     refused: dict[str, str]
+    notices: list[str] = field(default_factory=list)
 
 
 def replay(
@@ -67,6 +72,7 @@ def replay(
     Raises UsageError for an unknown id, SynapseError and LeaseHeldError as ingest does.
     """
     declarations = load_declarations(project_dir)
+    feedback = Feedback.load(project_dir)
     with opened(settings, run_id) as (ledger, part_id):
         index = QuarantineIndex(ledger.engine)
         chosen = index.entries() if ids is None else [find_entry(ledger, key) for key in ids]
@@ -86,7 +92,8 @@ def replay(
         )
         ledger.begin(part_id, work.as_of, [])
         with failing(ledger, part_id):
-            return _replay(work, declarations, index, chosen, {file.path: file for file in files})
+            report = _replay(work, declarations, index, chosen, {file.path: file for file in files})
+    return replace(report, notices=feedback.tell(settings.state))
 
 
 def _replay(

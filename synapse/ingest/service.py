@@ -22,6 +22,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from synapse.declarations import load_declarations
 from synapse.errors import SynapseError
+from synapse.feedback.service import Feedback
 from synapse.garbage import without_cycle_search
 from synapse.ingest.discover import Routed, route, scan_bronze
 from synapse.ingest.dms import connect
@@ -83,6 +84,7 @@ def ingest(
     """
     began = time.monotonic()
     declarations = load_declarations(project_dir)
+    feedback = Feedback.load(project_dir)
     files = scan_bronze(settings.lake)
     with opened(settings, run_id) as (ledger, part_id):
         as_of_utc = naive_utc(as_of)
@@ -125,7 +127,7 @@ def ingest(
         sources=dict(sorted(counts.items())),
         unknown=dict(routed.unknown),
         drift=drift,
-        notices=_notices(routed, harvest, gaps),
+        notices=[*_notices(routed, harvest, gaps), *feedback.tell(settings.state)],
         seconds=round(time.monotonic() - began, 3),
     )
 

@@ -7,7 +7,7 @@ import binascii
 import os
 import re
 from dataclasses import dataclass
-from importlib.util import find_spec
+from importlib import import_module
 from urllib.parse import urlsplit
 
 from synapse.errors import SynapseError
@@ -106,8 +106,10 @@ def _check_brokers(brokers: str) -> None:
             raise SynapseError(
                 f"{KAFKA} is {brokers!r}; give brokers as host:port, several apart by commas."
             )
-    if find_spec("confluent_kafka") is None:
+    try:
+        import_module("confluent_kafka")
+    except ImportError as error:
         raise SynapseError(
             f"{KAFKA} is set, but Kafka's client is not installed: "
             "pip install 'synapse-lakehouse[kafka]', or unset it."
-        )
+        ) from error

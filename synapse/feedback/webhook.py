@@ -85,9 +85,7 @@ class Webhook:
         patience, deadline = self._patience, time.monotonic() + seconds
         attempts = Retrying(
             retry=retry_if_result(lambda outcome: outcome.is_worth_repeating),
-            wait=wait_exponential_jitter(
-                patience.wait_seconds, max=4, jitter=patience.wait_seconds
-            ),
+            wait=wait_exponential_jitter(multiplier=patience.wait_seconds, max=4, jitter=0.1),
             stop=stop_after_attempt(patience.attempts) | stop_before_delay(seconds),
             retry_error_callback=_last,
         )

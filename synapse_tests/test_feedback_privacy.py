@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from synapse.declarations import Declarations
 from synapse.feedback.event import event_of
-from synapse.feedback.fault import fault_of
+from synapse.feedback.fault import Faults
 from synapse.ingest.ledger import Ledger
 from synapse.ingest.model import Kind, Unit
 from synapse.ingest.quarantine_index import Entry, QuarantineIndex
@@ -92,7 +92,7 @@ def test_a_sentence_only_chooses_among_declared_names(
     declared: Declarations, source: str, rule: str, sentence: str
 ) -> None:
     """Non-interference: every message is one of the few that the declarations alone allow."""
-    entry = entry_of(source, rule, sentence)
+    entry, faults = entry_of(source, rule, sentence), Faults(declared)
     table, topic = declared.table_of(source), declared.topic_of(source)
     target = table or topic
     assert target is not None
@@ -101,13 +101,13 @@ def test_a_sentence_only_chooses_among_declared_names(
     names |= {"op", "before", "after", "source"} if table else set()
     names |= {"_id", "userId", "createdAt", "metadata", "messages"} if topic else set()
     allowed = {
-        event_of(item, fault_of(item, declared)).body
+        event_of(item, faults.of(item)).body
         for item in [
             replace(entry, sentence=""),
             *(replace(entry, sentence=f"{name} is x") for name in names),
         ]
     }
-    assert event_of(entry, fault_of(entry, declared)).body in allowed
+    assert event_of(entry, faults.of(entry)).body in allowed
 
 
 def poisoned(value: str, number: int) -> dict[str, bytes]:

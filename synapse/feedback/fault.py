@@ -8,7 +8,6 @@ chooses among declared names, and whatever it holds, nothing else of it can come
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from synapse.declarations import Declarations, DmsTable, Topic
@@ -41,32 +40,55 @@ class Fault:
     expectation: str | None = None
 
 
-def fault_of(entry: Entry, declarations: Declarations) -> Fault:
-    """The declared columns that an entry is about, and what was expected of them."""
-    table = declarations.table_of(entry.source)
-    target = table or declarations.topic_of(entry.source)
-    expectation = _EXPECTATIONS.get(entry.rule)
-    found = _ABOUT.match(entry.sentence)
-    said = next((text for text in found.groups() if text), "") if found else ""
-    name = _declared_name(said, _names(target)) if target else None
-    if name is None:
-        key = table.key if table is not None and entry.rule == "key_present" else ()
-        return Fault(key, expectation)
-    if entry.rule == "column_type" and target is not None:
-        types = {column.name.lower(): column.data_type for column in target.columns}
-        declared = types.get(name.removeprefix("BI_").lower())
-        expectation = f"must fit {declared} without loss" if declared else expectation
-    return Fault((name,), expectation)
+class Faults:
+    """Finds faults of entries; what is declared of a source is looked up once."""
+
+    def __init__(self, declarations: Declarations) -> None:
+        self._declarations = declarations
+        self._declared: dict[str, _Declared] = {}
+
+    def of(self, entry: Entry) -> Fault:
+        """The declared columns that an entry is about, and what was expected of them."""
+        declared = self._declared.get(entry.source)
+        if declared is None:
+            declared = _declared(self._declarations, entry.source)
+            self._declared[entry.source] = declared
+        expectation = _EXPECTATIONS.get(entry.rule)
+        found = _ABOUT.match(entry.sentence)
+        said = next((text for text in found.groups() if text), "") if found else ""
+        name = declared.names.get(said.lower())
+        if name is None:
+            return Fault(declared.key if entry.rule == "key_present" else (), expectation)
+        if entry.rule == "column_type":
+            kind = declared.types.get(name.removeprefix("BI_"))
+            expectation = f"must fit {kind} without loss" if kind else expectation
+        return Fault((name,), expectation)
 
 
-def _names(target: DmsTable | Topic) -> Iterable[str]:
-    names = [column.name for column in target.columns]
+@dataclass(frozen=True)
+class _Declared:
+    """names: in lower case -> as declared. types: of columns. key: of a table."""
+
+    names: dict[str, str]
+    types: dict[str, str]
+    key: tuple[str, ...]
+
+
+def _declared(declarations: Declarations, source: str) -> _Declared:
+    target = declarations.table_of(source) or declarations.topic_of(source)
+    if target is None:
+        return _Declared({}, {}, ())
+    names = _technical(target)
+    names += [column.name for column in target.columns]
+    return _Declared(
+        names={name.lower(): name for name in names},
+        types={column.name: column.data_type for column in target.columns},
+        key=target.key if isinstance(target, DmsTable) else (),
+    )
+
+
+def _technical(target: DmsTable | Topic) -> list[str]:
     if isinstance(target, Topic):
-        return [*names, *sorted(shape_of(target).fields)]
+        return sorted(shape_of(target).fields)
     before = [f"BI_{key}" for key in target.key]
-    technical = [target.op_column, target.commit_column, target.sequence_column]
-    return [*names, *before, *technical, *_ENVELOPE]
-
-
-def _declared_name(said: str, names: Iterable[str]) -> str | None:
-    return next((name for name in names if name.lower() == said.lower()), None)
+    return [*_ENVELOPE, *before, target.op_column, target.commit_column, target.sequence_column]

@@ -17,7 +17,7 @@ from synapse.declarations import Declarations, load_declarations
 from synapse.errors import LeaseHeldError, SynapseError
 from synapse.feedback.channel import Channel, Patience
 from synapse.feedback.event import event_of
-from synapse.feedback.fault import fault_of
+from synapse.feedback.fault import Faults
 from synapse.feedback.outbox import Outbox
 from synapse.feedback.settings import FeedbackSettings
 from synapse.feedback.webhook import Webhook
@@ -86,6 +86,7 @@ class Feedback:
 
     def _tell(self, outbox: Outbox, channel: Channel) -> str | None:
         deadline = time.monotonic() + self.patience.total_seconds
+        faults = Faults(self.declarations)
         problem: str | None = None
         try:
             for batch in outbox.batches(channel.name, BATCH):
@@ -93,7 +94,7 @@ class Feedback:
                 if left <= 0:
                     problem = problem or f"{self.patience.total_seconds:.0f} s did not suffice"
                     break
-                events = [event_of(entry, fault_of(entry, self.declarations)) for entry in batch]
+                events = [event_of(entry, faults.of(entry)) for entry in batch]
                 answer = channel.deliver(events, left)
                 outbox.told(channel.name, answer.taken)
                 problem = answer.problem or problem

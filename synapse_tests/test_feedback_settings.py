@@ -31,7 +31,7 @@ def set_all(monkeypatch: pytest.MonkeyPatch, settings: dict[str, str]) -> None:
         ({"WEBHOOK": "https://"}, "WEBHOOK"),
         ({"WEBHOOK": "https://example.com:99999/"}, "WEBHOOK"),
         ({"WEBHOOK": "https://exa mple.com/"}, "WEBHOOK"),
-        ({"WEBHOOK": "https://user:hidden@example.com/"}, "WEBHOOK"),
+        ({"WEBHOOK": "https://user:hidden@example.com/"}, "WEBHOOK"),  # pragma: allowlist secret
         ({"TOKEN": "hidden"}, "TOKEN"),
         ({"WEBHOOK": URL, "TOKEN": "hidden\r\nX-Evil: 1"}, "TOKEN"),
         ({"WEBHOOK": URL, "TOKEN": "whsec_hidden"}, "TOKEN"),

@@ -18,7 +18,7 @@ KAFKA = "SYNAPSE_FEEDBACK_KAFKA"
 TOPIC = "SYNAPSE_FEEDBACK_TOPIC"
 DEFAULT_TOPIC = "synapse-quarantine"
 # Standard Webhooks: a secret is base64 of 24 to 64 bytes behind this prefix.
-SECRET_PREFIX = "whsec_"
+SECRET_PREFIX = "whsec_"  # pragma: allowlist secret
 _SECRET_BYTES = range(24, 65)
 _BROKER = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):([0-9]{1,5})")
 _TOPIC_NAME = re.compile(r"[A-Za-z0-9._-]{1,249}")

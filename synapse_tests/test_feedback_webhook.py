@@ -82,7 +82,8 @@ def test_the_message_is_a_cloudevent_that_says_where_and_why(
 
 
 def test_a_secret_signs_as_standard_webhooks_does(receiver: Receiver, tmp_path: Path) -> None:
-    message = ("msg_p5jXN8AQM9LWM0D4loKWxJek", "1614265330", b'{"test": 2432232314}')  # pragma: allowlist secret
+    request_id = "msg_p5jXN8AQM9LWM0D4loKWxJek"  # pragma: allowlist secret
+    message = (request_id, "1614265330", b'{"test": 2432232314}')
     expected = "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
     assert signature(SECRET, *message) == expected
     feedback_to(tmp_path, webhook=receiver.url, token=SECRET).tell(quarantine(tmp_path, 1))
@@ -161,6 +162,15 @@ def test_nobody_listens(tmp_path: Path) -> None:
         (notice,) = feedback_to(tmp_path, webhook=url).tell(quarantine(tmp_path, 1))
     assert "the webhook at 127.0.0.1: it cannot be reached" in notice
     assert "secret-path" not in notice
+
+
+def test_a_bundle_of_certificates_that_is_not_there_fails_no_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "missing.pem"))
+    feedback = feedback_to(tmp_path, webhook="https://127.0.0.1:1/secret-path")
+    (notice,) = feedback.tell(quarantine(tmp_path, 1))
+    assert "the request failed (OSError)" in notice
 
 
 @pytest.mark.parametrize("how", ["never", "trickle"])

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Sequence
 from functools import partial
 
-from confluent_kafka import KafkaError, Message, Producer
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from synapse.feedback.channel import Answer, Patience
 from synapse.feedback.event import Event
@@ -44,14 +44,17 @@ class KafkaTopic:
         """Produce, and wait for the acknowledgement of each."""
         taken: list[Event] = []
         failed: list[str] = []
-        for event in events:
-            self._producer.produce(
-                self._topic,
-                event.body,
-                key=event.key,
-                headers=[("content-type", CONTENT_TYPE.encode())],
-                on_delivery=partial(_note, event, taken, failed),
-            )
+        try:
+            for event in events:
+                self._producer.produce(
+                    self._topic,
+                    event.body,
+                    key=event.key,
+                    headers=[("content-type", CONTENT_TYPE.encode())],
+                    on_delivery=partial(_note, event, taken, failed),
+                )
+        except (BufferError, KafkaException) as error:
+            failed.append(str(error))
         self._producer.flush(min(self._seconds, seconds) + 0.5)
         if len(taken) == len(events):
             return Answer(taken)

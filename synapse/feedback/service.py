@@ -70,6 +70,8 @@ class Feedback:
             return ["feedback: another run is telling producers; the next one tells what is left"]
         except (SQLAlchemyError, SynapseError) as error:
             return [f"feedback: producers were not told, the next run will: {error}"]
+        except Exception as error:  # the run has committed: nothing here may make it fail
+            return [f"feedback: producers were not told, the next run will: {type(error).__name__}"]
 
     def _channels(self) -> list[Channel]:
         settings = self.settings

@@ -139,8 +139,9 @@ class Webhook:
             return _Outcome("its TLS certificate cannot be verified")
         except requests.ConnectionError:
             return _Outcome("it cannot be reached", is_worth_repeating=True)
-        except requests.RequestException as error:
-            # Their texts repeat the URL.
+        except (OSError, ValueError) as error:
+            # RequestException is an OSError, so is a missing REQUESTS_CA_BUNDLE; a host may be no
+            # name at all. Their texts repeat the URL.
             return _Outcome(f"the request failed ({type(error).__name__})")
         with response, contextlib.suppress(urllib3.exceptions.HTTPError):
             response.raw.read(_BODY_BYTES, decode_content=False)

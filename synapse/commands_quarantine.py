@@ -112,6 +112,8 @@ def replay_command(
     out.print(f"{len(report.accepted)} accepted, {len(report.refused)} refused again")
     for entry_id, sentence in report.refused.items():
         out.print(f"  {entry_id}: {sentence}", highlight=False, soft_wrap=True, markup=False)
+    for notice in report.notices:
+        out.print(notice, highlight=False, soft_wrap=True, markup=False)
     if report.accepted:
         out.print("They reach silver with the next: synapse run")
 

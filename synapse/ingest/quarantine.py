@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from synapse.errors import SynapseError, UsageError
+from synapse.feedback.service import Feedback
 from synapse.ingest.ledger import Ledger
 from synapse.ingest.model import Refusal, Unit
 from synapse.ingest.quarantine_index import Entry, QuarantineIndex
@@ -54,6 +55,7 @@ def discard(settings: Settings, ids: Sequence[str], reason: str) -> list[str]:
     """Give entries up, with a reason; they stay counted as quarantined. Returns their ids."""
     if not reason.strip():
         raise UsageError("Say why: --reason must not be empty.")
+    feedback = Feedback.load()
     lake = settings.open_lake()
     with opened(settings, lake, None) as (ledger, part_id):
         found = [find_entry(ledger, entry_id) for entry_id in ids]
@@ -66,7 +68,9 @@ def discard(settings: Settings, ids: Sequence[str], reason: str) -> list[str]:
         ledger.discard_files(
             [(entry.source, entry.path, entry.sha256) for entry in found if entry.unit is Unit.FILE]
         )
-        return [entry.id for entry in found]
+    # What could not be told is among the notices of the next ingest, which tries again.
+    feedback.tell(settings.state)
+    return [entry.id for entry in found]
 
 
 def _ledger(settings: Settings) -> Ledger:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import shutil
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from synapse.declarations import Declarations, DmsTable, Topic, load_declarations
+from synapse.feedback.service import Feedback
 from synapse.ingest.consolidate import Delivery
 from synapse.ingest.discover import find, loads_of
 from synapse.ingest.dms import Checked, check_files, refusals_of, write_clean
@@ -48,10 +49,14 @@ from synapse.settings import Settings
 
 @dataclass(frozen=True)
 class ReplayReport:
-    """ids accepted, and ids refused again with the sentence that says why."""
+    """ids accepted, and ids refused again with the sentence that says why.
+
+    notices: sentences for a person.
+    """
 
     accepted: list[str]
     refused: dict[str, str]
+    notices: list[str] = field(default_factory=list)
 
 
 def replay(
@@ -67,6 +72,7 @@ def replay(
     Raises UsageError for an unknown id, SynapseError and LeaseHeldError as ingest does.
     """
     declarations = load_declarations(project_dir)
+    feedback = Feedback.load(project_dir)
     lake = settings.open_lake()
     with opened(settings, lake, run_id) as (ledger, part_id):
         index = QuarantineIndex(ledger.engine)
@@ -85,7 +91,8 @@ def replay(
         )
         ledger.begin(part_id, work.as_of)
         with failing(ledger, part_id):
-            return _replay(work, declarations, index, chosen)
+            report = _replay(work, declarations, index, chosen)
+    return replace(report, notices=feedback.tell(settings.state))
 
 
 def _replay(

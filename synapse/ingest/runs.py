@@ -58,7 +58,7 @@ class _Run:
     @property
     def has_more(self) -> bool:
         """Whether rows are left that are not at hand."""
-        return self._next < self._file.num_record_batches
+        return bool(self._next < self._file.num_record_batches)
 
     @property
     def is_empty(self) -> bool:

@@ -23,6 +23,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from synapse.declarations import load_declarations
 from synapse.errors import SynapseError
+from synapse.feedback.service import Feedback
 from synapse.garbage import without_cycle_search
 from synapse.ingest.claims import Claims
 from synapse.ingest.discover import Listing, Stat, require_bronze
@@ -94,6 +95,7 @@ def ingest(
     began = time.monotonic()
     give_back_memory()
     declarations = load_declarations(project_dir)
+    feedback = Feedback.load(project_dir)
     lake = settings.open_lake()
     require_bronze(lake)
     as_of_utc = naive_utc(as_of)
@@ -147,7 +149,7 @@ def ingest(
         sources=dict(sorted(counts.items())),
         unknown=dict(listing.unknown),
         drift=list(harvest.drift.values()),
-        notices=_notices(listing, harvest, gaps),
+        notices=[*_notices(listing, harvest, gaps), *feedback.tell(settings.state)],
         is_sweep=is_sweep,
         listed=listing.files,
         requests=lake.requests,

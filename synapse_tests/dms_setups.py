@@ -348,7 +348,8 @@ def described(config: Config, *, as_text: bool = True) -> dict[str, dict[str, An
     if as_text:
         for task in tasks:
             for name in ("TableMappings", "ReplicationTaskSettings"):
-                task[name] = json.dumps(task[name])
+                if name in task:
+                    task[name] = json.dumps(task[name])
     return {
         "tasks.json": {"ReplicationTasks": tasks},
         "endpoints.json": {"Endpoints": [config.endpoint, *config.sources]},

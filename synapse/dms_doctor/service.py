@@ -132,7 +132,7 @@ def _target(endpoint: Endpoint, tables: Iterable[DmsTable]) -> Iterator[Finding]
 def _conflicts(endpoint: Endpoint) -> Iterator[Finding]:
     for name, (spelt, value) in sorted(endpoint.extra.members.items()):
         structured = endpoint.structured.setting(spelt)
-        if structured.is_set and plain(str(structured.value)) != plain(str(value)):
+        if structured.is_set and _said(structured.value) != _said(value):
             yield Finding(
                 "conflicting_settings",
                 Severity.warning,
@@ -143,6 +143,12 @@ def _conflicts(endpoint: Endpoint) -> Iterator[Finding]:
                 "which was set last.",
                 "set it once, in S3Settings",
             )
+
+
+def _said(value: object) -> str:
+    """One spelling of true, True and y, and of GZIP and gzip."""
+    spelt = plain(str(value).strip())
+    return {"y": "true", "n": "false"}.get(spelt, spelt)
 
 
 def _say_scope(

@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,17 @@ DOCUMENT = PROJECT_DIR / "docs" / "dms_setup.md"
 CHANGES = "ChangeProcessingDdlHandlingPolicy"
 
 
+@cache
+def _declared() -> Declarations:
+    return load_declarations(PROJECT_DIR)
+
+
+@cache
+def _recommended() -> tuple[str, ...]:
+    text = DOCUMENT.read_text(encoding="utf-8")
+    return tuple(re.findall(r"```json\n(.*?)```", text, re.DOTALL))
+
+
 @dataclass
 class Config:
     """A set-up as people have it: one endpoint, one or more tasks, perhaps the source."""
@@ -24,7 +36,7 @@ class Config:
     endpoint: dict[str, Any]
     tasks: list[dict[str, Any]]
     sources: list[dict[str, Any]] = field(default_factory=list)
-    declarations: Declarations = field(default_factory=lambda: load_declarations(PROJECT_DIR))
+    declarations: Declarations = field(default_factory=_declared)
 
     @property
     def s3(self) -> dict[str, Any]:
@@ -59,8 +71,7 @@ class Config:
 
 def right() -> Config:
     """The set-up that the document recommends, for the project's own declarations."""
-    blocks = re.findall(r"```json\n(.*?)```", DOCUMENT.read_text(encoding="utf-8"), re.DOTALL)
-    endpoint, task = (json.loads(block) for block in blocks)
+    endpoint, task = (json.loads(block) for block in _recommended())
     return Config(endpoint, [task])
 
 
@@ -235,7 +246,7 @@ _mutation(
     "S3.DataFormat",
     "extra",
 )
-_mutation("op_column", lambda config: config.declare("plans", op_column="operation"))
+_mutation("op_column", lambda config: config.declare("subscriptions", op_column="operation"))
 _mutation(
     "migration_type",
     lambda config: config.tasks[0].update(MigrationType="cdc"),
@@ -264,7 +275,11 @@ _mutation(
     "sequence",
     name="sequence_type: int8",
 )
-_mutation("sequence_undeclared", lambda config: config.declare("plans", sequence=False), "sequence")
+_mutation(
+    "sequence_undeclared",
+    lambda config: config.declare("subscriptions", sequence=False),
+    "sequence",
+)
 _mutation("before_image", _drop_rule("add-before-image-columns"), "image")
 _mutation(
     "before_image_name",

@@ -211,14 +211,14 @@ def _select(action: str, table: str, **more: Any) -> Callable[[Config], None]:
 
 def _drop_rule(action: str) -> Callable[[Config], None]:
     def apply(config: Config) -> None:
-        config.rules[:] = [rule for rule in config.rules if rule["rule-action"] != action]
+        config.rules[:] = [rule for rule in config.rules if rule.get("rule-action") != action]
 
     return apply
 
 
 def _edit_rule(action: str, **changes: Any) -> Callable[[Config], None]:
     def apply(config: Config) -> None:
-        rule = next(rule for rule in config.rules if rule["rule-action"] == action)
+        rule = next(rule for rule in config.rules if rule.get("rule-action") == action)
         for name, value in changes.items():
             member = name.replace("_", "-")
             rule[member] = rule[member] | value if isinstance(value, dict) else value

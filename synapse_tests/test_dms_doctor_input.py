@@ -89,6 +89,14 @@ def test_json_holds_every_finding(tmp_path: Path) -> None:
             "$.S3Settings.IncludeOpForFullLoad is 'perhaps'; DMS takes true or false",
         ),
         (
+            b'{"EngineName": "s3", "S3Settings": {"DataFormat": {"Ref": "Format"}}}',
+            '$.S3Settings.DataFormat is {"Ref": "Format"}, which only the template',
+        ),
+        (
+            b'{"MigrationType": "cdc", "TableMappings": {"Fn::Join": ["", []]}}',
+            "$.TableMappings is",
+        ),
+        (
             b'{"EngineName": "s3", "S3Settings": {"CdcMaxBatchInterval": "soon"}}',
             "$.S3Settings.CdcMaxBatchInterval is 'soon'; DMS takes a whole number",
         ),

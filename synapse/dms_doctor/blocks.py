@@ -41,7 +41,7 @@ class Setting:
         """Its value as a truth value; raises UsageError for anything else."""
         if not self.is_set:
             return default
-        word = str(self.value).strip().casefold()
+        word = self.text().casefold()
         if word in _TRUE or word in _FALSE:
             return word in _TRUE
         raise UsageError(f"{self.path} is {self.value!r}; DMS takes true or false here")
@@ -51,14 +51,20 @@ class Setting:
         if not self.is_set:
             return default
         try:
-            return int(str(self.value))
+            return int(self.text())
         except ValueError:
             raise UsageError(
                 f"{self.path} is {self.value!r}; DMS takes a whole number here"
             ) from None
 
     def text(self, *, default: str = "") -> str:
-        """Its value as text."""
+        """Its value as text; raises UsageError for a value that a template computes."""
+        if isinstance(self.value, dict | list):
+            raise UsageError(
+                f"{self.path} is {json.dumps(self.value)}, which only the template's engine can "
+                "work out: give what `aws dms describe-endpoints` and `describe-replication-tasks` "
+                "print of the deployed set-up"
+            )
         return str(self.value).strip() if self.is_set else default
 
 
@@ -118,6 +124,8 @@ def embedded(found: Setting) -> Any:
     value = found.value
     if isinstance(value, dict) and list(value) == ["Fn::Sub"]:
         value = value["Fn::Sub"]
+    if isinstance(value, dict) and any(name == "Ref" or name[:4] == "Fn::" for name in value):
+        found.text()
     if not isinstance(value, str) or not value.strip():
         return value
     if value.lstrip().startswith("file://"):

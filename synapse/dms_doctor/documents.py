@@ -173,17 +173,8 @@ def _is_mappings(block: Block) -> bool:
 
 
 def _task(block: Block, file: str) -> Task:
-    name = next(
-        (
-            block.setting(candidate).text()
-            for candidate in (
-                "ReplicationTaskIdentifier",
-                "ReplicationTaskId",
-                "ReplicationConfigIdentifier",
-            )
-            if block.setting(candidate).is_set
-        ),
-        "",
+    name = _name(
+        block, "ReplicationTaskIdentifier", "ReplicationTaskId", "ReplicationConfigIdentifier"
     )
     settings = next(
         (
@@ -194,18 +185,17 @@ def _task(block: Block, file: str) -> Task:
         None,
     )
     mappings = block.block("TableMappings") if block.setting("TableMappings").is_set else None
-    return Task(f"task {name or '(unnamed)'} ({file})", block, settings, mappings)
+    return Task(f"task {name} ({file})", block, settings, mappings)
+
+
+def _name(block: Block, *candidates: str) -> str:
+    # A template may compute the name, which does not matter to any check.
+    values = (block.setting(candidate).value for candidate in candidates)
+    return next((value for value in values if isinstance(value, str) and value), "(unnamed)")
 
 
 def _endpoint(block: Block, file: str) -> Endpoint:
-    name = next(
-        (
-            block.setting(candidate).text()
-            for candidate in ("EndpointIdentifier", "EndpointId")
-            if block.setting(candidate).is_set
-        ),
-        "(unnamed)",
-    )
+    name = _name(block, "EndpointIdentifier", "EndpointId")
     # A file may hold the S3 settings alone, and Terraform has a resource of just them.
     structured = block.block("S3Settings") if block.has("S3Settings") else block
     given = block.setting("ExtraConnectionAttributes")

@@ -326,15 +326,22 @@ def status_command(
     out.print(table)
 
 
-@app.command("doctor", epilog="Example: synapse doctor --lake lake")
+@app.command("doctor", epilog="Example: synapse doctor --dms tasks.json --dms endpoints.json")
 def doctor_command(
     lake: LakeOption = None,
     project_dir: ProjectOption = None,
+    dms: Annotated[
+        list[Path] | None,
+        typer.Option("--dms", help="Instead: what AWS DMS will do wrong, from its JSON (repeat)."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Check a set-up and say what to fix."""
     from synapse.doctor import examine
 
+    if dms:
+        _examine_dms(dms, project_dir, as_json)
+        return
     findings = examine(Settings.load(lake=lake), find_project(project_dir))
     if as_json:
         print_json(findings)
@@ -343,6 +350,18 @@ def doctor_command(
             mark = "ok " if finding.is_ok else "fix"
             out.print(f"{mark}  {finding.subject}: {finding.sentence}", highlight=False)
     if not all(finding.is_ok for finding in findings):
+        raise typer.Exit(1)
+
+
+def _examine_dms(files: list[Path], project_dir: Path | None, as_json: bool) -> None:
+    from synapse.declarations import load_declarations
+    from synapse.dms_doctor.findings import Severity
+    from synapse.dms_doctor.report import print_report
+    from synapse.dms_doctor.service import examine_dms
+
+    report = examine_dms(files, load_declarations(find_project(project_dir)))
+    print_json(report) if as_json else print_report(report, out)
+    if report.count(Severity.error):
         raise typer.Exit(1)
 
 

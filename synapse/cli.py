@@ -21,6 +21,8 @@ from rich.table import Table
 from synapse import __version__
 from synapse.commands_quarantine import quarantine_app
 from synapse.errors import SynapseError
+from synapse.lake import DOLLARS_PER_LIST
+from synapse.options import AsOfOption, JsonOption, LakeOption, ProjectOption
 from synapse.project import find_project
 from synapse.runner.clock import parse_as_of, resolve_as_of
 from synapse.settings import SCHEDULES, Settings
@@ -57,20 +59,7 @@ class Hazards(StrEnum):
     hostile = "hostile"
 
 
-LakeOption = Annotated[
-    Path | None,
-    typer.Option("--lake", help="The lake's folder (default: SYNAPSE_LAKE or ./lake)."),
-]
 TargetOption = Annotated[Target, typer.Option("--target", help="Engine to build on.")]
-ProjectOption = Annotated[
-    Path | None,
-    typer.Option("--project-dir", help="The dbt project (default: the nearest above)."),
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
-AsOfOption = Annotated[
-    str | None,
-    typer.Option("--as-of", help="The instant to call now (ISO 8601; default: now)."),
-]
 DateOption = Annotated[
     str | None,
     typer.Option("--date", help="As-of the end of this business date (YYYY-MM-DD)."),
@@ -102,6 +91,12 @@ def _say_generated(report: GenerateReport, lake: Path) -> None:
 
 
 def _say_ingested(report: IngestReport) -> None:
+    if report.requests:
+        what = "all of bronze" if report.is_sweep else "the lookback's folders"
+        out.print(
+            f"Listed {report.listed:,} files of {what} with {report.requests:,} LIST requests, "
+            f"about ${report.requests * DOLLARS_PER_LIST:.4f}"
+        )
     out.print(
         f"Landed {report.landed:,} records = {report.accepted:,} accepted + "
         f"{report.duplicate:,} duplicate + {report.quarantined:,} quarantined"
@@ -139,6 +134,7 @@ def generate_command(
     from synapse.generate.service import generate
 
     settings = Settings.load(lake=lake)
+    settings.require_folder("synapse generate")
     report = generate(
         settings.lake,
         users=users,
@@ -155,6 +151,10 @@ def ingest_command(
     lake: LakeOption = None,
     project_dir: ProjectOption = None,
     as_of: AsOfOption = None,
+    recent: Annotated[
+        bool,
+        typer.Option("--recent", help="List only folders of the last days, as an hourly run does."),
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Find what landed, check it, and accept, consolidate or quarantine it."""
@@ -163,7 +163,13 @@ def ingest_command(
     settings = Settings.load(lake=lake)
     instant = resolve_as_of(as_of, None, settings.business_timezone)
     with progress_bar("ingest") as progress:
-        report = ingest(settings, find_project(project_dir), as_of=instant, progress=progress)
+        report = ingest(
+            settings,
+            find_project(project_dir),
+            as_of=instant,
+            sweep=None if recent else True,
+            progress=progress,
+        )
     print_json(report) if as_json else _say_ingested(report)
 
 
@@ -219,6 +225,7 @@ def demo_command(
     from synapse.runner.service import build_docs, run
 
     settings = Settings.load(lake=lake)
+    settings.require_folder("synapse demo")
     project = find_project(project_dir)
     began = time.monotonic()
     ensure_packages(project)
@@ -298,15 +305,14 @@ def status_command(
     from synapse.runner.history import RunHistory
 
     settings = Settings.load(lake=lake)
-    if not settings.lake.is_dir():
-        raise SynapseError(f"there is no lake at {settings.lake}: give --lake or set SYNAPSE_LAKE")
+    settings.require_lake()
     history = RunHistory(settings.state)
     runs = history.latest(limit)
     history.close()
     if as_json:
         print_json(runs)
         return
-    table = Table(title=f"Runs of {settings.lake}", title_justify="left")
+    table = Table(title=f"Runs of {settings.location}", title_justify="left")
     for heading in ("started (UTC)", "schedule", "as of (UTC)", "status", "seconds"):
         table.add_column(heading)
     for heading in ("landed", "duplicate", "quarantined"):

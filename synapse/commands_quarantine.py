@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.table import Table
 
+from synapse.options import AsOfOption, JsonOption, LakeOption, ProjectOption
 from synapse.project import find_project
 from synapse.runner.clock import resolve_as_of
 from synapse.settings import Settings
@@ -16,11 +16,6 @@ from synapse.terminal import out, print_json
 quarantine_app = typer.Typer(
     no_args_is_help=True, help="What was refused and why; replay it after a fix, or discard it."
 )
-
-LakeOption = Annotated[
-    Path | None, typer.Option("--lake", help="The lake's folder (default: SYNAPSE_LAKE or ./lake).")
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 
 
 @quarantine_app.command("list", epilog="Example: synapse quarantine list --lake lake")
@@ -90,8 +85,8 @@ def replay_command(
     ids: Annotated[list[str] | None, typer.Argument(help="Ids, or their beginnings.")] = None,
     every: Annotated[bool, typer.Option("--all", help="Everything that is open.")] = False,
     lake: LakeOption = None,
-    project_dir: Annotated[Path | None, typer.Option("--project-dir")] = None,
-    as_of: Annotated[str | None, typer.Option("--as-of", help="The instant to call now.")] = None,
+    project_dir: ProjectOption = None,
+    as_of: AsOfOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Put refusals through again under the current declarations."""

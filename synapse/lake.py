@@ -17,6 +17,9 @@ from typing import Protocol
 from synapse.dated_folders import is_before
 from synapse.ingest.model import BronzeFile
 
+# S3 Standard in sa-east-1; what a sweep costs is said in these.
+DOLLARS_PER_LIST = 0.007 / 1_000
+
 
 class Lake(Protocol):
     """Reads and writes of one lake; paths are relative to it, '/' separated.

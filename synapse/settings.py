@@ -56,6 +56,19 @@ class Settings(BaseModel):
         """The lake's files."""
         return open_lake(self.location, self.lake)
 
+    def require_lake(self) -> None:
+        """Raise SynapseError when there is no lake to look at."""
+        if self.remote is None and not self.lake.is_dir():
+            raise SynapseError(f"there is no lake at {self.lake}: give --lake or set SYNAPSE_LAKE")
+
+    def require_folder(self, command: str) -> None:
+        """Raise SynapseError for a lake on S3, which the command does not write."""
+        if self.remote is not None:
+            raise SynapseError(
+                f"`{command}` writes to a folder and the lake is {self.remote}: write to a folder "
+                f"and copy it with `aws s3 sync FOLDER/bronze {self.remote}/bronze`"
+            )
+
     @classmethod
     def load(cls, lake: str | Path | None = None, target: str | None = None) -> Settings:
         """Settings from arguments, else the SYNAPSE_* environment, else the defaults.

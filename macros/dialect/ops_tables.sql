@@ -66,21 +66,29 @@
 {%- endmacro %}
 
 
-{# Stops a run whose session would shift times.
+{# Makes the session ready for the lake, and stops a run whose session would shift times.
    Fails without: DuckDB casts between timestamps with and without zone in the session's TimeZone,
-   which is the machine's unless the profile says UTC. Trino's and Redshift's casts here name UTC. #}
-{% macro check_session() -%}
-    {{ return(adapter.dispatch('check_session', 'synapse')()) }}
+   which is the machine's unless the profile says UTC; and it reads s3:// only once its extension is
+   loaded, which takes keys and region from the environment. Trino and Redshift need neither. #}
+{% macro prepare_session() -%}
+    {{ return(adapter.dispatch('prepare_session', 'synapse')()) }}
 {%- endmacro %}
 
-{% macro default__check_session() -%}{%- endmacro %}
+{% macro default__prepare_session() -%}{%- endmacro %}
 
-{% macro duckdb__check_session() -%}
+{% macro duckdb__prepare_session() -%}
     {%- set zone = run_query("select current_setting('TimeZone')").columns[0].values()[0] -%}
     {%- if zone not in ('UTC', 'Etc/UTC') -%}
         {%- do exceptions.raise_compiler_error(
             "The DuckDB session's TimeZone is " ~ zone ~ ": put `settings: {TimeZone: UTC}` under the"
             ~ " target in profiles.yml, as profiles.yml.example does"
         ) -%}
+    {%- endif -%}
+    {%- if lake_root().startswith('s3://') -%}
+        {%- do run_query('load httpfs') -%}
+        {%- if env_var('DUCKDB_S3_ENDPOINT', '') -%}
+            {# An endpoint of one's own has no name for each bucket. #}
+            {%- do run_query("set global s3_url_style = 'path'") -%}
+        {%- endif -%}
     {%- endif -%}
 {%- endmacro %}

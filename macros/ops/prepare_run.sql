@@ -6,7 +6,7 @@
     {%- if not execute or flags.WHICH not in ('build', 'run', 'snapshot', 'test', 'seed') -%}
         {%- do return('') -%}
     {%- endif -%}
-    {%- do check_session() -%}
+    {%- do prepare_session() -%}
     {%- do create_ops_tables() -%}
     {%- set parts = manifest_parts() -%}
     {%- if parts | length == 0 and flags.WHICH != 'seed' -%}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from synapse.errors import SynapseError, UsageError
+from synapse.errors import UsageError
 from synapse.feedback.service import Feedback
 from synapse.ingest.ledger import Ledger
 from synapse.ingest.model import Refusal, Unit
@@ -74,8 +74,7 @@ def discard(settings: Settings, ids: Sequence[str], reason: str) -> list[str]:
 
 
 def _ledger(settings: Settings) -> Ledger:
-    if settings.remote is None and not settings.lake.is_dir():
-        raise SynapseError(f"There is no lake at {settings.lake}; --lake names its folder.")
+    settings.require_lake()
     return Ledger(settings.state)
 
 

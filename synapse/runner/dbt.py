@@ -61,6 +61,30 @@ def pseudonym_key(settings: Settings) -> str:
     return path.read_text()
 
 
+def duckdb_on_s3() -> dict[str, str]:
+    """Install DuckDB's extension for S3; return the environment from which it takes its endpoint.
+
+    Keys and region it takes from AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN and
+    AWS_REGION itself.
+    """
+    try:
+        from duckdb_extensions import import_extension
+    except ModuleNotFoundError as error:
+        raise SynapseError(
+            "DuckDB needs an extension to read a lake on S3: pip install 'synapse-lakehouse[s3]', "
+            "or build on Athena with --target athena"
+        ) from error
+    import_extension("httpfs")
+    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+    if not endpoint:
+        return {}
+    scheme, _, host = endpoint.partition("://")
+    return {
+        "DUCKDB_S3_ENDPOINT": host.rstrip("/"),
+        "DUCKDB_S3_USE_SSL": "false" if scheme == "http" else "true",
+    }
+
+
 @contextlib.contextmanager
 def dbt_environment(settings: Settings, run_id: str | None) -> Iterator[None]:
     """Set what the profile and the macros read, and put the environment back afterwards."""
@@ -74,6 +98,8 @@ def dbt_environment(settings: Settings, run_id: str | None) -> Iterator[None]:
         "SYNAPSE_DUCKDB_THREADS": os.environ.get("SYNAPSE_DUCKDB_THREADS")
         or str(max((os.cpu_count() or 2) - 1, 1)),
     }
+    if settings.remote is not None and settings.target == "duckdb":
+        values |= duckdb_on_s3()
     from dbt_common.events.functions import reset_metadata_vars
 
     if run_id is not None:

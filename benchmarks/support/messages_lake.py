@@ -106,9 +106,7 @@ class Lake:
         whole = time.perf_counter() - began
         assert result.succeeded, result.failures
         ran = orjson.loads((self.dbt.target_path / "run_results.json").read_bytes())["results"]
-        return whole, {
-            node["unique_id"].rsplit(".", 1)[1]: node["execution_time"] for node in ran
-        }
+        return whole, {node["unique_id"].rsplit(".", 1)[1]: node["execution_time"] for node in ran}
 
     def compiled(self, model: str) -> str:
         """Return the SQL that dbt last ran for the model."""

@@ -5,8 +5,8 @@ the delta's changes 95 % are of recent keys (new ones, and updates and deletes o
 5 % update keys from all of the table. Printed is the ratio of the large table to the small one: of
 the whole (ingest and dbt, its fixed cost included), of the SQL alone as run_results has it, and of
 the processor's seconds, which do not depend on what else the machine does. The bar is 1.5.
-Physical limit: the delta has to be found among the keys (one pass over a column of 8-byte keys, which
-grows with the table), and the rows of the 1,000 old keys lie in as many places of every column.
+Physical limit: the delta has to be found among the keys (one pass over a column of 8-byte keys,
+which grows with the table), and the 1,000 old keys lie in as many places of every column.
 
     python benchmarks/cdc_merge.py [SMALL LARGE]
 """

@@ -2,10 +2,10 @@
 
 Ours: `dbt run --full-refresh` of base_, stg_ and hist_dms__messages over an ingested lake, digests,
 lineage, exact ties and dbt included. By hand: current state and SCD2 straight from the same files,
-one window each and nothing else, which is right only for this well-behaved lake; its times count the
-same rows. Both have as many threads of DuckDB and run in this one process. The bar is half the speed.
-Physical limit: every change must be decoded, ordered within its key and written twice, which is what
-the hand-written query does; ours also writes the change log that every later merge reads.
+one window each and nothing else, which is right only for this well-behaved lake. Both have as many
+threads of DuckDB and run in this one process. The bar is half the speed.
+Physical limit: every change must be decoded, ordered within its key and written twice, which is
+what the query by hand does; ours also writes the change log that every later merge reads.
 
     python benchmarks/cdc_rebuild.py [CHANGES]
 """

@@ -33,7 +33,7 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     settings = lake_settings(root / "lake")
     made = generate(settings.lake, users=60, days=12, seed=5, append=False, hazards="hostile")
     as_of = parse_as_of(made.as_of)
-    drift(settings.lake / "bronze" / "dms" / "synapse" / "users")
+    drift(settings.lake / "bronze" / "dms" / "synapse" / "conversations")
     later = settings.lake / "bronze" / "kconnect"
     shutil.move(later, root / "later")
     ingest(settings, PROJECT_DIR, as_of=as_of - timedelta(hours=1))

@@ -1,5 +1,9 @@
 {# base_dms__<table>: every distinct change, typed, append-only. Reads exactly the manifest's files
-   that this model has not seen, as literals. #}
+   that this model has not seen, as literals.
+   What it reads of what it holds: the key column, and for keys that landed now the identities of
+   their changes, because a change can only repeat a change of its own key. Within what landed, two
+   changes can only be one where key, epoch and commit time are equal; all others go straight from
+   the files into the table, hashed once and neither sorted nor held. #}
 {% macro cdc_base(table_name, source_name='dms_synapse') -%}
     {{- config(
         materialized='incremental',
@@ -15,13 +19,7 @@
     {%- set table = cdc_table(table_name, source_name) -%}
     {%- set files = files_to_read(table.source, model.name) -%}
 
-with landed as (
-
-    {{ read_bronze(bronze, cdc_landed_columns(table), files) | indent }}
-
-),
-
-accepted as (
+with accepted as (
 
     select distinct
         files_accepted.path,
@@ -32,88 +30,188 @@ accepted as (
 
 ),
 
-typed as (
+landed_keys as (
 
     select
-        {%- for column in table.columns %}
-        {{ cdc_typed('landed.' ~ column.name, column.data_type) }} as {{ column.name }},
+        {%- for key in table.key %}
+        {{ cdc_typed_key(table, 'landed', key) }} as {{ key }},
         {%- endfor %}
-        {%- for column in table.columns if column.name in table.key %}
-        {{ cdc_typed('landed.bi_' ~ column.name, column.data_type) }} as _bi_{{ column.name }},
-        {%- endfor %}
-        -- A load without Op is all inserts: DMS leaves the column out unless told.
-        case
-            when accepted.epoch is not null then 'I'
-            else upper(trim(cast(landed.{{ table.op_column }} as varchar)))
-        end as _op,
         accepted.epoch as _epoch,
-        nullif(trim(cast(landed.{{ table.sequence_column }} as varchar)), '') as _change_seq,
-        {{ utc_timestamp("nullif(trim(cast(landed." ~ table.commit_column ~ " as varchar)), '')") }}
-            as _committed_at,
-        landed._source_file,
-        accepted.ingested_at as _ingested_at
-    from landed
+        {{ cdc_committed_at(table, 'landed') }} as _committed_at
+    from (
+
+        {{ read_bronze(bronze, [table.commit_column] + table.key, files) | indent(8) }}
+
+    ) as landed
     inner join accepted
         on landed._source_file = accepted.path
 
 ),
 
-hashed as (
+-- Keys of which two landed changes may be one and the same.
+doubtful as (
 
-    select
-        typed.*,
-        {{ cdc_row_hash(table.columns, 'typed') }} as _row_hash
-    from typed
+    select distinct {{ cdc_keys(table, 'alike') }}
+    from (
+        select {{ cdc_keys(table, 'landed_keys') }}
+        from landed_keys
+        group by
+            {{ cdc_keys(table, 'landed_keys') }},
+            landed_keys._epoch,
+            landed_keys._committed_at
+        having count(*) > 1
+    ) as alike
 
 ),
 
-identified as (
+single as (
 
-    select
-        hashed.*,
-        {{ cdc_change_id(table, 'hashed') }} as _change_id
-    from hashed
+    {{ cdc_identified(table, bronze, files) | indent }}
+    where not exists (
+        select 1
+        from doubtful
+        where {{ cdc_key_match(table, 'doubtful', 'hashed') }}
+    )
 
 ),
 
 -- The same change may land in several files; which one is named is decided by arrival, never by
 -- chance.
+repeated as (
+
+    select
+        doubted.*,
+        row_number() over (
+            partition by doubted._change_id
+            order by doubted._ingested_at, doubted._source_file
+        ) as _delivery_number
+    from (
+
+        {{ cdc_identified(table, bronze, files) | indent(8) }}
+        where exists (
+            select 1
+            from doubtful
+            where {{ cdc_key_match(table, 'doubtful', 'hashed') }}
+        )
+
+    ) as doubted
+
+),
+
 delivered as (
 
     select
-        identified.*,
-        row_number() over (
-            partition by identified._change_id
-            order by identified._ingested_at, identified._source_file
-        ) as _delivery_number
-    from identified
+        {{ cdc_base_columns(table, 'single') | indent(8) }}
+    from single
+    union all
+    select
+        {{ cdc_base_columns(table, 'repeated') | indent(8) }}
+    from repeated
+    where repeated._delivery_number = 1
 
 )
+{%- if is_incremental() %},
+
+known as (
+
+    select of_landed_keys._change_id
+    from (
+
+        {{ rows_of_keys(this, table.key, 'landed_keys') | indent(8) }}
+
+    ) as of_landed_keys
+
+)
+{%- endif %}
 
 select
+    {{ cdc_base_columns(table, 'delivered') | indent(4) }}
+from delivered
+{%- if is_incremental() %}
+where not exists (
+    select 1
+    from known
+    where known._change_id = delivered._change_id
+)
+{%- endif %}
+{%- endmacro %}
+
+
+{# Columns of base_dms__<table>, in order. #}
+{% macro cdc_base_columns(table, qualifier) -%}
     {%- for column in table.columns %}
-    delivered.{{ column.name }},
+{{ qualifier }}.{{ column.name }},
     {%- endfor %}
     {%- for key in table.key %}
-    delivered._bi_{{ key }},
+{{ qualifier }}._bi_{{ key }},
     {%- endfor %}
-    delivered._change_id,
-    delivered._op,
-    delivered._epoch,
-    delivered._change_seq,
-    delivered._committed_at,
-    delivered._row_hash,
-    delivered._source_file,
-    delivered._ingested_at
-from delivered
-where delivered._delivery_number = 1
-    {%- if is_incremental() %}
-    and not exists (
-        select 1
-        from {{ this }} as known
-        where known._change_id = delivered._change_id
-    )
-    {%- endif %}
+{{ qualifier }}._change_id,
+{{ qualifier }}._op,
+{{ qualifier }}._epoch,
+{{ qualifier }}._change_seq,
+{{ qualifier }}._committed_at,
+{{ qualifier }}._row_hash,
+{{ qualifier }}._source_file,
+{{ qualifier }}._ingested_at
+{%- endmacro %}
+
+
+{# A select of the files' rows, typed and with their digests; `hashed` is theirs to filter. Rendered
+   where it is read, not named once as a CTE: an engine that holds what is read twice would hold all
+   that landed. #}
+{% macro cdc_identified(table, bronze, files) -%}
+select
+    hashed.*,
+    {{ cdc_change_id(table, 'hashed') | indent }} as _change_id
+from (
+
+    select
+        typed.*,
+        {{ cdc_row_hash(table.columns, 'typed') | indent(8) }} as _row_hash
+    from (
+
+        select
+            {%- for column in table.columns %}
+            {{ cdc_typed('landed.' ~ column.name, column.data_type) }} as {{ column.name }},
+            {%- endfor %}
+            {%- for key in table.key %}
+            {{ cdc_typed_key(table, 'landed', key, 'bi_') }} as _bi_{{ key }},
+            {%- endfor %}
+            -- A load without Op is all inserts: DMS leaves the column out unless told.
+            case
+                when accepted.epoch is not null then 'I'
+                else upper(trim(cast(landed.{{ table.op_column }} as varchar)))
+            end as _op,
+            accepted.epoch as _epoch,
+            nullif(trim(cast(landed.{{ table.sequence_column }} as varchar)), '') as _change_seq,
+            {{ cdc_committed_at(table, 'landed') }} as _committed_at,
+            landed._source_file,
+            accepted.ingested_at as _ingested_at
+        from (
+
+            {{ read_bronze(bronze, cdc_landed_columns(table), files) | indent(12) }}
+
+        ) as landed
+        inner join accepted
+            on landed._source_file = accepted.path
+
+    ) as typed
+
+) as hashed
+{%- endmacro %}
+
+
+{# SQL: commit time of a landed row. #}
+{% macro cdc_committed_at(table, qualifier) -%}
+    {{ utc_timestamp("nullif(trim(cast(" ~ qualifier ~ "." ~ table.commit_column ~ " as varchar)), '')") }}
+{%- endmacro %}
+
+
+{# SQL: a key column of a landed row, or with the prefix its before image, as its declared type. #}
+{% macro cdc_typed_key(table, qualifier, key, prefix='') -%}
+    {%- for column in table.columns if column.name == key -%}
+        {{ cdc_typed(qualifier ~ '.' ~ prefix ~ key, column.data_type) }}
+    {%- endfor -%}
 {%- endmacro %}
 
 
@@ -156,5 +254,5 @@ where delivered._delivery_number = 1
         "coalesce(" ~ canonical_text(qualifier ~ '._committed_at', 'timestamp') | trim ~ ", '')"
     ) -%}
     {%- do parts.append(qualifier ~ '._row_hash') -%}
-    {{ digest_hex(parts | join('\n            || chr(31) || ')) }}
+    {{ identity_hex('concat(\n    ' ~ parts | join(', chr(31),\n    ') ~ '\n)') }}
 {%- endmacro %}

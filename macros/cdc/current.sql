@@ -1,5 +1,6 @@
 {# stg_dms__<table>: the current state, one row per key ever seen. Recomputes the keys of newly landed
-   changes from all of their changes, so neither order nor repetition of files matters. #}
+   changes from all of their changes, so neither order nor repetition of files matters. What that reads
+   of the past is told in ranked.sql. #}
 {% macro cdc_current(table_name, source_name='dms_synapse') -%}
     {%- set base_name = 'base_dms__' ~ table_name -%}
     {%- set base = ref(base_name) -%}
@@ -15,54 +16,24 @@
 
 with {{ cdc_ranked(table, base, base_name, model.name, scope) }},
 
-latest as (
-
-    select
-        recent.*
-    from (
-        select
-            ranked.*,
-            row_number() over (
-                partition by {{ cdc_keys(table, 'ranked') }}
-                order by ranked._rank desc
-            ) as _recency
-        from ranked
-    ) as recent
-    where recent._recency = 1
-
-),
-
--- Deleted keys keep the values they last lived with; a delete may carry nothing but the key.
-living as (
-
-    select
-        recent.*
-    from (
-        select
-            {{ cdc_keys(table, 'ranked') }},
-            ranked._change_id,
-            row_number() over (
-                partition by {{ cdc_keys(table, 'ranked') }}
-                order by ranked._rank desc
-            ) as _recency
-        from ranked
-        where ranked._op <> 'D'
-    ) as recent
-    where recent._recency = 1
-
-),
-
 states as (
 
     select
-        latest.*,
-        case
-            when living._change_id is not null then living._change_id
-            when not latest._is_departure then latest._change_id
-        end as _values_id
-    from latest
-    left join living
-        on {{ cdc_key_match(table, 'latest', 'living') }}
+        {{ cdc_keys(table, 'ranked') }},
+        -- A deleted key keeps the values that it last lived with: a delete may carry nothing but
+        -- the key.
+        coalesce(
+            ranked._living_id,
+            case when not ranked._is_departure then ranked._change_id end
+        ) as _values_id,
+        ranked._op,
+        ranked._epoch,
+        ranked._change_seq,
+        ranked._committed_at,
+        ranked._source_file,
+        ranked._ingested_at
+    from ranked
+    where ranked._is_last
 
 )
 
@@ -72,14 +43,34 @@ select
     {%- endfor %}
     states._op = 'D' as _is_deleted,
     states._op,
-    cast(states._epoch as bigint) as _epoch,
+    states._epoch,
     states._change_seq,
     states._committed_at,
     states._source_file,
     states._ingested_at
 from states
-left join {{ base }} as valued
-    on states._values_id = valued._change_id
+left join {{ 'changes' if scope == 'some' else base }} as valued
+    on {{ cdc_key_match(table, 'states', 'valued') }}
+    and states._values_id = valued._change_id
+{%- if scope == 'all' %}
+union all
+select
+    {%- for column in table.columns %}
+    lone_changes.{{ column.name }},
+    {%- endfor %}
+    lone_changes._op = 'D' as _is_deleted,
+    lone_changes._op,
+    lone_changes._epoch,
+    lone_changes._change_seq,
+    lone_changes._committed_at,
+    lone_changes._source_file,
+    lone_changes._ingested_at
+from (
+
+    {{ cdc_lone(table, base) | indent }}
+
+) as lone_changes
+{%- endif %}
 {%- endmacro %}
 
 

@@ -111,3 +111,15 @@
     {%- if counts[0] == 0 -%}{%- do return('none') -%}{%- endif -%}
     {%- do return('all' if counts[1] > 0 else 'some') -%}
 {%- endmacro %}
+
+
+{# When the files that a model has not taken up were accepted: {from, to}, text in UTC. Base models
+   are append-only, so these bounds lead past all that an engine holds of older times. #}
+{% macro pending_range(base_name, model_name) -%}
+    {%- set bounds = run_query(
+        'select ' ~ canonical_text('min(pending.ingested_at)', 'timestamp') ~ ' as first_at, '
+        ~ canonical_text('max(pending.ingested_at)', 'timestamp') ~ ' as last_at from '
+        ~ files_pending(base_name, model_name) ~ ' as pending'
+    ).rows[0] -%}
+    {%- do return({'from': bounds[0], 'to': bounds[1]}) -%}
+{%- endmacro %}

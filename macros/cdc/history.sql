@@ -16,62 +16,44 @@
 
 with {{ cdc_ranked(table, base, base_name, model.name, scope) }},
 
-timed as (
-
-    select
-        ranked.*,
-        max(ranked._happened_at) over (
-            partition by {{ cdc_keys(table, 'ranked') }}
-            order by ranked._rank
-            rows between unbounded preceding and current row
-        ) as _effective_at
-    from ranked
-
-),
-
-followed as (
-
-    select
-        timed.*,
-        lead(timed._effective_at) over (
-            partition by {{ cdc_keys(table, 'timed') }}
-            order by timed._rank
-        ) as _next_effective_at
-    from timed
-
-),
-
 compared as (
 
     select
-        followed.*,
-        lag(followed._op) over (
-            partition by {{ cdc_keys(table, 'followed') }}
-            order by followed._rank
-        ) as _op_before,
-        lag(followed._row_hash) over (
-            partition by {{ cdc_keys(table, 'followed') }}
-            order by followed._rank
-        ) as _row_hash_before
-    from followed
-    where followed._next_effective_at is null
-        or followed._next_effective_at > followed._effective_at
+        kept.*,
+        lag(kept._op) over key_order as _op_before,
+        lag(kept._row_hash) over key_order as _row_hash_before
+    from ranked as kept
+    -- The next instant is the greater of this one and the next change's: only where it is greater
+    -- is this change the last of its instant.
+    where kept._is_last
+        or kept._next_happened_at > kept._effective_at
+    window key_order as (
+        partition by {{ cdc_keys(table, 'kept') }}
+        order by kept._rank
+    )
 
 ),
 
 bounded as (
 
     select
-        compared.*,
-        lead(compared._effective_at) over (
-            partition by {{ cdc_keys(table, 'compared') }}
-            order by compared._rank
-        ) as _valid_to
-    from compared
+        {{ cdc_keys(table, 'changed') }},
+        changed._change_id,
+        changed._op,
+        changed._effective_at,
+        lead(changed._effective_at) over key_order as _valid_to,
+        sum(case when changed._op <> 'D' then 1 else 0 end) over (
+            key_order rows between unbounded preceding and current row
+        ) as _version
+    from compared as changed
     where not (
-        compared._stage = 1
-        and coalesce(compared._op_before, 'D') <> 'D'
-        and compared._row_hash = compared._row_hash_before
+        changed._stage = 1
+        and coalesce(changed._op_before, 'D') <> 'D'
+        and changed._row_hash = changed._row_hash_before
+    )
+    window key_order as (
+        partition by {{ cdc_keys(table, 'changed') }}
+        order by changed._rank
     )
 
 ),
@@ -81,14 +63,9 @@ versions as (
     select
         {{ cdc_keys(table, 'bounded') }},
         bounded._change_id,
-        row_number() over (
-            partition by {{ cdc_keys(table, 'bounded') }}
-            order by bounded._rank
-        ) as _version,
+        cast(bounded._version as bigint) as _version,
         bounded._effective_at as _valid_from,
-        bounded._valid_to,
-        bounded._source_file,
-        bounded._ingested_at
+        bounded._valid_to
     from bounded
     where bounded._op <> 'D'
 
@@ -98,8 +75,8 @@ versions as (
 -- A key whose versions all collapsed away must lose its rows as well: it is named without a version.
 keys as (
 
-    select distinct {{ cdc_keys(table, 'ranked') }}
-    from ranked
+    select distinct {{ cdc_keys(table, 'chosen') }}
+    from chosen
 
 )
 {%- endif %}
@@ -114,8 +91,8 @@ select
     versions._valid_from,
     versions._valid_to,
     versions._change_id,
-    versions._source_file,
-    versions._ingested_at
+    valued._source_file,
+    valued._ingested_at
 {%- if is_incremental() %}
 from keys
 left join versions
@@ -123,6 +100,30 @@ left join versions
 {%- else %}
 from versions
 {%- endif %}
-left join {{ base }} as valued
-    on versions._change_id = valued._change_id
+left join {{ 'changes' if scope == 'some' else base }} as valued
+    on {{ cdc_key_match(table, 'versions', 'valued') }}
+    and versions._change_id = valued._change_id
+{%- if scope == 'all' %}
+union all
+select
+    {%- for column in table.columns %}
+    lone_changes.{{ column.name }},
+    {%- endfor %}
+    {{ "case when lone_changes._op <> 'D' then cast(1 as bigint) end" if is_incremental()
+        else 'cast(1 as bigint)' }} as _version,
+    true as _is_current,
+    lone_changes._happened_at as _valid_from,
+    cast(null as timestamp) as _valid_to,
+    lone_changes._change_id,
+    lone_changes._source_file,
+    lone_changes._ingested_at
+from (
+
+    {{ cdc_lone(table, base) | indent }}
+
+) as lone_changes
+{%- if not is_incremental() %}
+where lone_changes._op <> 'D'
+{%- endif %}
+{%- endif %}
 {%- endmacro %}

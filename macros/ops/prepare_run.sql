@@ -53,6 +53,65 @@
         'run_id': 'varchar',
         'taken_at': 'timestamp',
     })) -%}
+    {%- for name, columns in recorded_tables().items() -%}
+        {%- do run_query(create_ops_table(ops_relation(name), columns)) -%}
+    {%- endfor -%}
+{%- endmacro %}
+
+
+{# Tables that the runner copies from the state store (synapse/runner/record.py, whose columns these
+   are): empty on a lake that no run was recorded for, so that the marts over them build there too. #}
+{% macro recorded_tables() -%}
+    {%- do return({
+        'recorded_schedule_runs': {
+            'run_id': 'varchar',
+            'schedule': 'varchar',
+            'status': 'varchar',
+            'as_of': 'timestamp',
+            'started_at': 'timestamp',
+            'finished_at': 'timestamp',
+        },
+        'recorded_ingest_runs': {
+            'run_id': 'varchar',
+            'state': 'varchar',
+            'as_of': 'timestamp',
+            'started_at': 'timestamp',
+            'finished_at': 'timestamp',
+        },
+        'recorded_run_sources': {
+            'run_id': 'varchar',
+            'source': 'varchar',
+            'landed': 'bigint',
+            'accepted': 'bigint',
+            'duplicate': 'bigint',
+            'quarantined': 'bigint',
+            'pending': 'bigint',
+            'files': 'bigint',
+        },
+        'recorded_schema_drift': {
+            'source': 'varchar',
+            'column_name': 'varchar',
+            'change': 'varchar',
+            'physical_type': 'varchar',
+            'path': 'varchar',
+            'run_id': 'varchar',
+            'first_seen': 'timestamp',
+            'last_seen': 'timestamp',
+        },
+        'recorded_quarantine': {
+            'id': 'varchar',
+            'source': 'varchar',
+            'unit': 'varchar',
+            'path': 'varchar',
+            'number': 'bigint',
+            'rule': 'varchar',
+            'state': 'varchar',
+            'reason': 'varchar',
+            'attempts': 'bigint',
+            'first_seen': 'timestamp',
+            'last_attempt': 'timestamp',
+        },
+    }) -%}
 {%- endmacro %}
 
 

@@ -23,7 +23,7 @@ from synapse.runner.clock import naive_utc, utc_now
 from synapse.state_store import open_store
 
 _METADATA = MetaData()
-_RUNS = Table(
+SCHEDULE_RUNS = Table(
     "schedule_runs",
     _METADATA,
     Column("run_id", String(64), primary_key=True),
@@ -70,7 +70,7 @@ class RunHistory:
         """Record that a run began."""
         with self._engine.begin() as connection:
             connection.execute(
-                insert(_RUNS).values(
+                insert(SCHEDULE_RUNS).values(
                     run_id=run_id,
                     schedule=schedule,
                     status="running",
@@ -83,29 +83,33 @@ class RunHistory:
         """Record how a run ended; `values` are further columns."""
         with self._engine.begin() as connection:
             connection.execute(
-                update(_RUNS)
-                .where(_RUNS.c.run_id == run_id)
+                update(SCHEDULE_RUNS)
+                .where(SCHEDULE_RUNS.c.run_id == run_id)
                 .values(status=status, finished_at=utc_now(), **values)
             )
 
     def latest(self, limit: int = 20) -> list[Run]:
         """Return the newest runs, newest first."""
-        query = select(_RUNS).order_by(_RUNS.c.started_at.desc(), _RUNS.c.run_id).limit(limit)
+        query = (
+            select(SCHEDULE_RUNS)
+            .order_by(SCHEDULE_RUNS.c.started_at.desc(), SCHEDULE_RUNS.c.run_id)
+            .limit(limit)
+        )
         with self._engine.connect() as connection:
             return [Run(**row._mapping) for row in connection.execute(query)]
 
     def newest_as_of(self) -> datetime | None:
         """Return the greatest as-of (naive UTC) of a run that succeeded."""
-        query = select(_RUNS.c.as_of).where(_RUNS.c.status == "succeeded")
+        query = select(SCHEDULE_RUNS.c.as_of).where(SCHEDULE_RUNS.c.status == "succeeded")
         with self._engine.connect() as connection:
             return max((row.as_of for row in connection.execute(query)), default=None)
 
     def last_built(self) -> Run | None:
         """Return the newest run that built something: succeeded or failed, not unchanged."""
         query = (
-            select(_RUNS)
-            .where(_RUNS.c.status.in_(("succeeded", "failed", "running")))
-            .order_by(_RUNS.c.started_at.desc())
+            select(SCHEDULE_RUNS)
+            .where(SCHEDULE_RUNS.c.status.in_(("succeeded", "failed", "running")))
+            .order_by(SCHEDULE_RUNS.c.started_at.desc())
         )
         with self._engine.connect() as connection:
             row = connection.execute(query).first()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import uuid
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -19,6 +20,7 @@ from synapse.runner.dbt import DbtProject, DbtResult
 from synapse.runner.fingerprint import inputs_fingerprint
 from synapse.runner.history import RunHistory
 from synapse.runner.lease import lease
+from synapse.runner.record import record_runs
 from synapse.settings import Settings
 
 
@@ -63,17 +65,26 @@ def run(
     history = RunHistory(settings.state)
     try:
         with lease(settings.state, run_id):
-            return _run_leased(
-                settings,
-                project_dir,
-                dbt or DbtProject(settings, project_dir),
-                history,
-                run_id,
-                schedule,
-                as_of,
-                full_refresh,
-                progress,
-            )
+            try:
+                report = _run_leased(
+                    settings,
+                    project_dir,
+                    dbt or DbtProject(settings, project_dir),
+                    history,
+                    run_id,
+                    schedule,
+                    as_of,
+                    full_refresh,
+                    progress,
+                )
+            except BaseException:
+                # What went wrong matters more than a warehouse that somebody else has open.
+                with contextlib.suppress(SynapseError):
+                    record_runs(settings)
+                raise
+            # How the run ended, for the marts: they are views, so no dbt has to follow.
+            record_runs(settings)
+            return report
     finally:
         history.close()
 
@@ -120,6 +131,7 @@ def _run_leased(
             history.finish(run_id, "unchanged", fingerprint=fingerprint, **counts)
             return RunReport(run_id, schedule, "unchanged", as_of, report)
         write_run_context(settings, run_id=run_id, as_of=as_of, is_backfill=is_backfill)
+        record_runs(settings)  # the tests of this run judge what it ingested
         # Unit tests prove the code, not the data: `make test` and CI run them, schedules do not.
         arguments = ["build", "--selector", schedule, "--exclude-resource-type", "unit_test"]
         if is_backfill:

@@ -1,0 +1,1 @@
+"""What several benchmarks share; `make bench` runs the scripts beside this folder only."""

@@ -1,0 +1,206 @@
+"""The ops marts tell what the ledger knows of every run, and account for all that landed."""
+
+from __future__ import annotations
+
+import shutil
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+from sqlalchemy import create_engine, select, update
+
+from synapse.errors import SynapseError
+from synapse.generate.service import generate
+from synapse.ingest import tables
+from synapse.ingest.service import ingest
+from synapse.runner.clock import parse_as_of
+from synapse.runner.dbt import DbtProject
+from synapse.runner.history import SCHEDULE_RUNS
+from synapse.runner.record import RECORDED, record_runs
+from synapse.runner.service import run
+from synapse.settings import Settings
+from synapse_tests.lakes import PROJECT_DIR, copy_lake, copy_project, lake_settings
+
+OPS = ["build", "--select", "path:models/ops", "--exclude", "ops_cdc_ambiguities"]
+
+
+@pytest.fixture(scope="module")
+def lake(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """A hostile lake: ingested once by itself, then run, run again, and run in vain."""
+    root = tmp_path_factory.mktemp("ops")
+    settings = lake_settings(root / "lake")
+    made = generate(settings.lake, users=60, days=12, seed=5, append=False, hazards="hostile")
+    as_of = parse_as_of(made.as_of)
+    drift(settings.lake / "bronze" / "dms" / "synapse" / "conversations")
+    later = settings.lake / "bronze" / "kconnect"
+    shutil.move(later, root / "later")
+    ingest(settings, PROJECT_DIR, as_of=as_of - timedelta(hours=1))
+    shutil.move(root / "later", later)
+    for _ in range(2):
+        report = run(settings, PROJECT_DIR, schedule="hourly", as_of=as_of)
+    assert report.status == "unchanged"
+    broken = copy_project(root / "broken")
+    (broken / "models" / "silver" / "stg_dms__plans.sql").write_text("select no_such_column\n")
+    failed = run(
+        settings, broken, schedule="hourly", as_of=as_of + timedelta(hours=1), full_refresh=True
+    )
+    assert failed.status == "failed"
+    declared = broken / "models" / "bronze" / "_dms__sources.yml"
+    declared.write_text(declared.read_text().replace("key: [plan_id]", "key: [no_such_column]"))
+    with pytest.raises(SynapseError):
+        run(settings, broken, schedule="hourly", as_of=as_of + timedelta(hours=2))
+    return settings
+
+
+def drift(table: Path) -> None:
+    """Land a change file once more, with a column that nobody declared."""
+    file = min(path for path in table.rglob("*.parquet") if not path.name.startswith("LOAD"))
+    again = file.with_name(file.name.replace(".parquet", "9.parquet"))
+    with duckdb.connect() as connection:
+        connection.execute(
+            f"copy (select *, 'Ana' as nickname from '{file}') to '{again}' (format parquet)"
+        )
+
+
+def mart(settings: Settings, query: str) -> list[tuple[Any, ...]]:
+    with duckdb.connect(str(settings.warehouse), read_only=True) as connection:
+        return connection.execute(query).fetchall()
+
+
+def ledger(settings: Settings, query: Any) -> list[tuple[Any, ...]]:
+    engine = create_engine(settings.state)
+    with engine.connect() as connection:
+        rows = [tuple(row) for row in connection.execute(query)]
+    engine.dispose()
+    return rows
+
+
+def test_runs_equal_the_ledger_and_every_end_is_visible(lake: Settings) -> None:
+    runs = SCHEDULE_RUNS.c
+    expected = ledger(lake, select(runs.run_id, runs.status, runs.as_of, runs.finished_at))
+    found = mart(
+        lake,
+        "select run_id, status, as_of, finished_at from ops.ops_runs where schedule <> 'ingest'",
+    )
+    assert sorted(found) == sorted(expected)
+    assert sorted(status for _, status, _, _ in found) == [
+        "failed", "failed", "succeeded", "unchanged",
+    ]  # fmt: skip
+    assert all(finished is not None for *_, finished in found)
+    by_itself = mart(lake, "select status from ops.ops_runs where schedule = 'ingest'")
+    assert by_itself == [("succeeded",)]
+
+
+def test_counts_equal_the_ledger_for_each_run_and_source_and_in_sum(lake: Settings) -> None:
+    table = tables.RUN_SOURCES.c
+    counts = (table.landed, table.accepted, table.duplicate, table.quarantined, table.pending)
+    expected = ledger(lake, select(table.run_id, table.source, *counts))
+    names = "landed_count, accepted_count, duplicate_count, quarantined_count, pending_count"
+    found = mart(lake, f"select run_id, source, {names} from ops.ops_run_sources")
+    assert sorted(found) == sorted(expected)
+    assert len({row[0] for row in found}) > 1, "one run brought everything in"
+    assert min(sum(row[column] for row in found) for column in range(2, 6)) > 0
+    sums = ", ".join(f"sum({name})" for name in names.split(", "))
+    assert mart(lake, f"select {sums} from ops.ops_runs") == mart(
+        lake, f"select {sums} from ops.ops_run_sources"
+    )
+
+
+def test_what_landed_is_accounted_for_in_every_run_and_for_ever(lake: Settings) -> None:
+    assert mart(lake, "select count(*) from ops.ops_runs where not is_accounted") == [(0,)]
+    per_source = mart(
+        lake,
+        "select source, sum(landed_count) - sum(accepted_count) - sum(duplicate_count) - "
+        "sum(quarantined_count), sum(unaccounted_count) from ops.ops_run_sources group by source",
+    )
+    assert len(per_source) > 5
+    assert {difference for row in per_source for difference in row[1:]} == {0}
+
+
+def test_a_lost_row_turns_the_identity_red(lake: Settings, tmp_path: Path) -> None:
+    settings = copy_lake(lake.lake, tmp_path / "lake")
+    table = tables.RUN_SOURCES
+    engine = create_engine(settings.state)
+    with engine.begin() as connection:
+        key = connection.execute(select(table.c.run_id, table.c.source)).first()
+        assert key is not None
+        one = (table.c.run_id == key.run_id) & (table.c.source == key.source)
+        connection.execute(update(table).where(one).values(landed=table.c.landed + 3))
+    engine.dispose()
+    record_runs(settings)
+    red = mart(settings, "select run_id, source, unaccounted_count from ops.ops_run_sources "
+                         "where not is_accounted")  # fmt: skip
+    assert red == [(key.run_id, key.source, 3)]
+    assert mart(settings, "select unaccounted_count from ops.ops_runs where not is_accounted") == [
+        (3,)
+    ]
+    result = DbtProject(settings, PROJECT_DIR).invoke(OPS)
+    assert any("ops_landed_rows_are_accounted_for" in failure for failure in result.failures)
+
+
+def test_drift_and_quarantine_equal_the_ledger(lake: Settings) -> None:
+    seen = tables.DRIFT.c
+    expected = ledger(lake, select(seen.source, seen.column_name, seen.change, seen.last_seen))
+    found = mart(lake, "select source, column_name, change, last_seen_at from ops.ops_schema_drift")
+    assert sorted(found) == sorted(expected)
+    assert ("nickname", "undeclared") in {row[1:3] for row in found}
+    refused = tables.QUARANTINE.c
+    names = (refused.id, refused.source, refused.unit, refused.path, refused.rule, refused.state)
+    expected = ledger(lake, select(*names, refused.attempts, refused.first_seen))
+    found = mart(
+        lake,
+        "select quarantine_id, source, unit, path, rule, state, attempt_count, first_seen_at "
+        "from ops.ops_quarantine",
+    )
+    assert sorted(found) == sorted(expected)
+    assert {row[2] for row in found} >= {"row", "record"}
+
+
+def test_no_refused_content_reaches_the_warehouse(lake: Settings) -> None:
+    columns = {
+        name
+        for (name,) in mart(
+            lake,
+            "select column_name from information_schema.columns where table_schema = 'ops' "
+            "and (table_name like 'recorded%' or table_name like 'ops_q%')",
+        )
+    }
+    assert columns
+    assert not columns & {"sentence", "payload", "detail", "message"}
+
+
+def test_a_run_at_work_is_running_and_one_that_never_ended_was_killed(
+    lake: Settings, tmp_path: Path
+) -> None:
+    settings = copy_lake(lake.lake, tmp_path / "lake")
+    engine = create_engine(settings.state)
+    runs = SCHEDULE_RUNS
+    query = select(runs.c.run_id).order_by(runs.c.started_at)
+    with engine.begin() as connection:
+        in_order: list[str] = list(connection.execute(query).scalars())
+        unended = runs.c.run_id.in_((in_order[0], in_order[-1]))
+        connection.execute(update(runs).where(unended).values(status="running", finished_at=None))
+    engine.dispose()
+    record_runs(settings)
+    found = dict(
+        mart(settings, "select run_id, status from ops.ops_runs where finished_at is null")
+    )
+    assert found == {in_order[0]: "killed", in_order[-1]: "running"}
+
+
+def test_the_marts_build_where_no_run_was_recorded(tmp_path: Path) -> None:
+    settings = lake_settings(tmp_path / "lake")
+    made = generate(settings.lake, users=10, days=3, seed=5, append=False, hazards="none")
+    ingest(settings, PROJECT_DIR, as_of=parse_as_of(made.as_of))
+    result = DbtProject(settings, PROJECT_DIR).invoke(OPS)
+    assert result.succeeded, result.failures
+    assert mart(settings, "select count(*) from ops.ops_runs") == [(0,)]
+    # dbt made the tables here; the runner fills the same ones.
+    for recorded in RECORDED:
+        found = mart(settings, f"describe ops.{recorded.name}")
+        made_by_dbt = ", ".join(f"{name} {kind.lower()}" for name, kind, *_ in found)
+        assert made_by_dbt == recorded.ddl
+    record_runs(settings)
+    assert mart(settings, "select schedule from ops.ops_runs") == [("ingest",)]

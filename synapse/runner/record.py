@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import pyarrow as pa
-from sqlalchemy import Column, create_engine, inspect, select
+from sqlalchemy import Column, inspect, select
 from sqlalchemy.engine import Engine
 
 from synapse.ingest.tables import DRIFT, QUARANTINE, RUN_SOURCES, RUNS
 from synapse.runner.context import connect_warehouse
 from synapse.runner.history import SCHEDULE_RUNS
 from synapse.settings import Settings
+from synapse.state_store import open_store
 
 _TEXT, _COUNT, _MOMENT = pa.string(), pa.int64(), pa.timestamp("us")
 _SQL_TYPES = {_TEXT: "varchar", _COUNT: "bigint", _MOMENT: "timestamp"}
@@ -83,7 +84,7 @@ def record_runs(settings: Settings) -> None:
 
     Raises SynapseError when the warehouse is occupied.
     """
-    engine = create_engine(settings.state)
+    engine = open_store(settings.state)
     try:
         contents = [(recorded, _read(engine, recorded)) for recorded in RECORDED]
     finally:

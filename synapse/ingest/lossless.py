@@ -38,7 +38,10 @@ def sql_type(column: Column) -> str:
 
 
 def family(physical: str) -> str:
-    """Family of a DuckDB type: text, int, decimal, float, bool, timestamp, date or other."""
+    """Family of a DuckDB type.
+
+    text, int, decimal, float, bool, timestamp, date, binary, time or other.
+    """
     if physical in ("VARCHAR", "UUID", "JSON") or physical.startswith("ENUM("):
         return "text"
     if physical in _INTEGER_BITS:
@@ -51,7 +54,21 @@ def family(physical: str) -> str:
         return "bool"
     if physical.startswith("TIMESTAMP"):
         return "timestamp"
-    return "date" if physical == "DATE" else "other"
+    return {"DATE": "date", "BLOB": "binary", "TIME": "time"}.get(physical, "other")
+
+
+def as_text(name: str, physical: str) -> str:
+    """SQL of a column (`name`, already quoted) as text, from which it could be made again.
+
+    Bytes (PostgreSQL bytea, MySQL blob) become hexadecimal digits; a moment is one in UTC and says
+    so by having no offset, like every moment that DMS writes.
+    """
+    kind = family(physical)
+    if kind == "binary":
+        return f"lower(hex({name}))"
+    if physical.endswith("TIME ZONE") and kind == "timestamp":
+        return f"cast(cast({name} as timestamp) as varchar)"
+    return f"cast({name} as varchar)"
 
 
 def conversion(name: str, physical: str, column: Column) -> Conversion | None:
@@ -61,7 +78,7 @@ def conversion(name: str, physical: str, column: Column) -> Conversion | None:
         return None
     target = sql_type(column)
     if target == "VARCHAR":
-        return Conversion(f"cast({name} as varchar)", None, in_place=kind == "text")
+        return Conversion(as_text(name, physical), None, in_place=kind == "text")
     if target in ("BIGINT", "INTEGER"):
         return _to_integer(name, physical, kind, target)
     if column.decimal:

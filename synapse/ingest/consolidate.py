@@ -10,7 +10,7 @@ import jsonschema_rs
 import pyarrow as pa
 
 from synapse.ingest.convert import canonical_json, convert
-from synapse.ingest.model import Drift, Harvest, Kind, Outcome, Refusal, Unit
+from synapse.ingest.model import Drift, DriftKind, Harvest, Kind, Outcome, Refusal, Unit
 from synapse.ingest.parts import Rowset, lineage_prefix
 from synapse.ingest.records import Records
 from synapse.ingest.shapes import Batch, Rows, Shape
@@ -124,7 +124,9 @@ class Converter:
     def _see_drift(self, names: set[str], delivery: Delivery) -> None:
         for name in names:
             path = delivery.outcome.file.path
-            self.harvest.see_drift(Drift(self._shape.source, name, "undeclared", "json", path))
+            self.harvest.see_drift(
+                Drift(self._shape.source, name, DriftKind.UNDECLARED, "json", path)
+            )
 
     def _convert(self) -> None:
         batch = self._batch

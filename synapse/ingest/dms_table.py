@@ -13,8 +13,9 @@ from synapse.ingest.dms import (
 )
 from synapse.ingest.epochs import CurrentEpoch, EpochPlan, LoadFile, plan_epochs
 from synapse.ingest.files import sha256_of
+from synapse.ingest.layouts import Layouts, mark_of
 from synapse.ingest.ledger import LoadVersion
-from synapse.ingest.model import BronzeFile, Drift, Harvest, Kind, Outcome, State
+from synapse.ingest.model import BronzeFile, Drift, DriftKind, Harvest, Kind, Outcome, State
 from synapse.ingest.store import keep_raw
 from synapse.ingest.work import Work
 
@@ -46,8 +47,10 @@ def ingest_table(work: Work, table: DmsTable, files: list[BronzeFile]) -> Harves
             outcome.landed = result.rows
             harvest.outcomes.append(outcome)
             continue
-        _see_drift(harvest, table, result)
         _take(work, table, result, plan.accept.get(result.file.path), known_paths, harvest)
+    _see_drift(
+        work, table, [result for result in checked if result.file.path not in plan.held], harvest
+    )
     for reason in sorted(set(plan.held.values())):
         waiting = [path for path, why in plan.held.items() if why == reason]
         harvest.notices.append(
@@ -118,13 +121,20 @@ def _outcome(table: DmsTable, result: Checked, state: State) -> Outcome:
     )
 
 
-def _see_drift(harvest: Harvest, table: DmsTable, result: Checked) -> None:
-    if result.checks is None:
-        return
-    for name, physical in result.checks.undeclared.items():
-        harvest.see_drift(Drift(table.source, name, "undeclared", physical, result.file.path))
-    for name in result.checks.missing:
-        harvest.see_drift(Drift(table.source, name, "missing", "", result.file.path))
+def _see_drift(work: Work, table: DmsTable, results: list[Checked], harvest: Harvest) -> None:
+    marked = [(mark_of(result.file, result.transfer_to), result) for result in results]
+    layouts = Layouts(table.source, work.ledger.layout(table.source))
+    for mark, result in sorted(marked, key=lambda pair: (pair[0], pair[1].file.path)):
+        if result.checks is None:
+            continue
+        path, checks = result.file.path, result.checks
+        for name, physical in checks.undeclared.items():
+            harvest.see_drift(Drift(table.source, name, DriftKind.UNDECLARED, physical, path))
+        for name in checks.missing:
+            harvest.see_drift(Drift(table.source, name, DriftKind.MISSING, "", path))
+        for drift in layouts.see(path, mark, checks.data):
+            harvest.see_drift(drift)
+    harvest.layouts += layouts.columns
 
 
 def _take(

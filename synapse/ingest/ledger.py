@@ -16,10 +16,21 @@ from synapse.ingest.ledger_rows import (
     add_drift,
     add_refusals,
     chunks,
+    read_layout,
     replace_files,
+    replace_layouts,
     touch_files,
 )
-from synapse.ingest.model import BronzeFile, Counts, Drift, Kind, Outcome, Refusal, State
+from synapse.ingest.model import (
+    BronzeFile,
+    Counts,
+    Drift,
+    Kind,
+    LayoutColumn,
+    Outcome,
+    Refusal,
+    State,
+)
 from synapse.runner.clock import utc_now
 
 
@@ -115,6 +126,11 @@ class Ledger:
                 if (row.path, row.sha256) not in forget:
                     found.setdefault(row.sha256, []).append((row.path, row.landed))
         return found
+
+    def layout(self, source: str) -> list[LayoutColumn]:
+        """The source's columns as its files have ever carried them."""
+        with self.engine.connect() as connection:
+            return read_layout(connection, source)
 
     def version(self, path: str, sha256: str) -> Any:
         """The row of one version of a file (columns of tables.FILES), or None."""
@@ -226,6 +242,7 @@ class Ledger:
         outcomes: list[Outcome],
         refusals: list[Refusal],
         drift: list[Drift],
+        layouts: list[LayoutColumn],
         counts: dict[str, Counts],
         part: str | None,
         touched: list[tuple[BronzeFile, str]],
@@ -242,6 +259,7 @@ class Ledger:
             touch_files(connection, touched)
             add_refusals(connection, run_id, refusals, now)
             add_drift(connection, run_id, drift, now)
+            replace_layouts(connection, layouts)
             add_counts(connection, run_id, counts)
             if part is not None:
                 connection.execute(insert(t.PARTS).values(name=part, run_id=run_id))

@@ -236,6 +236,7 @@ def commit(
         outcomes=harvest.outcomes,
         refusals=harvest.refusals,
         drift=list(harvest.drift.values()),
+        layouts=harvest.layouts,
         counts=counts,
         part=part,
         touched=harvest.touched,

@@ -1,11 +1,13 @@
 {# CTEs, the last of them `ranked`: every change of the keys in scope in the one order that all
    engines and all splittings agree on, `_rank` ascending. Rows: base changes; departures (the old
-   key of an update that changed its key is deleted by it); absences (a key that an epoch's load does
-   not name no longer exists from its instant on).
+   key of an update that changed its key is deleted by it); truncations (each key is deleted by a
+   truncate of its table, which names none); absences (a key that an epoch's load does not name no
+   longer exists from its instant on).
    Order: epoch; absence, load, change; sequence where declared, else commit time. Still tied, content
    decides: with an insert among the tied D < I < U, else U < D; then updated_at; then the hash. #}
 {% macro cdc_ranked(table, base, base_name, model_name, scope) -%}
 {%- set epochs = cdc_epochs(table) -%}
+{%- set truncate_files = cdc_truncate_files(table) -%}
 {%- set has_updated_at = 'updated_at' in cdc_column_names(table) -%}
 {%- if scope == 'some' -%}
 affected_changes as (
@@ -50,6 +52,9 @@ changes as (
         base_changes._source_file,
         base_changes._ingested_at
     from {{ base }} as base_changes
+    {%- if truncate_files | length > 0 %}
+    where base_changes._op <> 'T'
+    {%- endif %}
 
 ),
 
@@ -102,6 +107,42 @@ events as (
 
 ),
 
+{% if truncate_files | length > 0 -%}
+truncates as (
+
+    select
+        base_truncates._change_seq,
+        base_truncates._committed_at,
+        base_truncates._source_file,
+        base_truncates._ingested_at
+    from {{ base }} as base_truncates
+    where base_truncates._source_file in ({{ sql_texts(truncate_files) }})
+        and base_truncates._op = 'T'
+
+),
+
+-- Of keys that come after it too: to delete what is not there yet changes nothing.
+emptied as (
+
+    select
+        {{ cdc_keys(table, 'known') }},
+        cast(null as varchar) as _change_id,
+        'D' as _op,
+        'D' as _tie_op,
+        cast(null as bigint) as _load_epoch,
+        truncates._change_seq,
+        truncates._committed_at,
+        cast(null as varchar) as _row_hash,
+        cast(null as timestamp) as _updated_at,
+        truncates._source_file,
+        truncates._ingested_at,
+        true as _is_departure
+    from (select distinct {{ cdc_keys(table, 'events') }} from events) as known
+    cross join truncates
+
+),
+
+{% endif -%}
 placed as (
 
     select

@@ -9,10 +9,11 @@ from enum import StrEnum
 
 
 class Kind(StrEnum):
-    """How silver reads a file: a full load, changes, or records of a topic."""
+    """How silver reads a file: a full load, changes, truncates, or records of a topic."""
 
     LOAD = "load"
     CHANGE = "change"
+    TRUNCATE = "truncate"
     TOPIC = "topic"
 
 

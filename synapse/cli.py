@@ -155,6 +155,12 @@ def ingest_command(
     lake: LakeOption = None,
     project_dir: ProjectOption = None,
     as_of: AsOfOption = None,
+    confirm_reload: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Take the waiting reload of this table (dms.<schema>.<table>) now: it is complete."
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Find what landed, check it, and accept, consolidate or quarantine it."""
@@ -163,7 +169,13 @@ def ingest_command(
     settings = Settings.load(lake=lake)
     instant = resolve_as_of(as_of, None, settings.business_timezone)
     with progress_bar("ingest") as progress:
-        report = ingest(settings, find_project(project_dir), as_of=instant, progress=progress)
+        report = ingest(
+            settings,
+            find_project(project_dir),
+            as_of=instant,
+            progress=progress,
+            confirm_reloads=confirm_reload or (),
+        )
     print_json(report) if as_json else _say_ingested(report)
 
 

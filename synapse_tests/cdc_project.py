@@ -16,7 +16,7 @@ from synapse.runner.dbt import DbtProject
 from synapse.settings import Settings
 from synapse_tests.lakes import copy_project
 
-_MACROS = {"base": "base", "stg": "current", "hist": "history"}
+MACROS = {"base": "base", "stg": "current", "hist": "history"}
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def declare(project: Path, schema: str, tables: Sequence[CdcTable]) -> None:
                 "columns": [{"name": n, "data_type": kind} for n, kind in table.columns.items()],
             }
         )
-        for prefix, macro in _MACROS.items():
+        for prefix, macro in MACROS.items():
             model = project / "models" / "silver" / f"{prefix}_dms__{table.name}.sql"
             model.write_text(f"{{{{ cdc_{macro}('{table.name}') }}}}\n")
     source = {

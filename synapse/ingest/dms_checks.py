@@ -30,9 +30,10 @@ class Checks:
 
     refused: (rule, sentence) when no row of such a file can be accepted. projection: SQL of each
     column that a rewritten file gets. rewrite: some column must be written in its declared type.
-    transfer: SQL of the transfer time of a LOAD row. layout: columns of the file, name -> type.
-    undeclared: name -> physical type. missing: declared columns that the file lacks. data: name ->
-    physical type of what the source's table holds, declared or not, by its declared name.
+    transfer: SQL of the transfer time of a LOAD row, of the commit time of a change. layout: the
+    columns of the file, name -> type. undeclared: name -> physical type. missing: declared columns that the
+    file lacks. data: name -> physical type of what the source's table holds, declared or not, by
+    its declared name.
     """
 
     rules: list[RowRule] = field(default_factory=list)
@@ -160,9 +161,9 @@ def _check_commit_time(
     broken = "false"
     if kind_of == "text":
         broken = f"not regexp_full_match({name}, {literal(_COMMIT_TIME)}) or {moment} is null"
+    checks.transfer = moment
     if kind is Kind.LOAD:
         broken = f"{name} is not null and ({broken})"
-        checks.transfer = moment
     else:
         broken = f"{name} is null or {broken}"
     expectation = "must be a moment such as 2026-01-31 12:00:00.000000"

@@ -17,12 +17,15 @@ from synapse.ingest.layouts import Layouts, mark_of
 from synapse.ingest.ledger import LoadVersion
 from synapse.ingest.model import BronzeFile, Drift, DriftKind, Harvest, Kind, Outcome, State
 from synapse.ingest.store import keep_raw
+from synapse.ingest.switching import debezium_epoch
 from synapse.ingest.work import Work
 
 
 def ingest_table(work: Work, table: DmsTable, files: list[BronzeFile]) -> Harvest:
     """Deal with the table's new files, and again with those that waited for their reload."""
     harvest = Harvest()
+    # Of a table that switches its source, files of the topic may wait beside those of DMS.
+    files = [file for file in files if file.path.startswith(f"{DMS_ROOT}/")]
     known = work.ledger.hashes(table.source, work.forget)
     known_paths = {path for versions in known.values() for path, _ in versions}
     fresh: list[tuple[BronzeFile, str]] = []
@@ -40,7 +43,13 @@ def ingest_table(work: Work, table: DmsTable, files: list[BronzeFile]) -> Harves
             fresh.append((file, digest))
     checked = [Checked(file, digest, kind_of(file)) for file, digest in fresh]
     check_files(work.connection, work.lake, table, checked)
-    plan = _plan(work, table, [result for result in checked if result.kind is Kind.LOAD])
+    loads = [result for result in checked if result.kind is Kind.LOAD]
+    current = debezium_epoch(work, table) or _current_epoch(table, work.ledger.loads(table.source))
+    plan = _plan(work, table, current, loads)
+    for result in loads:
+        result.transfer_from = plan.declared.get(result.file.path, result.transfer_from)
+    _hold_changes(table, current, plan, checked)
+    _say_taken(work, table, current, plan, harvest)
     for result in checked:
         if result.file.path in plan.held:
             outcome = _outcome(table, result, State.HELD)
@@ -54,15 +63,16 @@ def ingest_table(work: Work, table: DmsTable, files: list[BronzeFile]) -> Harves
     for reason in sorted(set(plan.held.values())):
         waiting = [path for path, why in plan.held.items() if why == reason]
         harvest.notices.append(
-            f"{table.source}: {len(waiting)} LOAD file(s) wait, first {waiting[0]}: {reason}"
+            f"{table.source}: {len(waiting)} file(s) wait, first {waiting[0]}: {reason}"
         )
     _repeat(table, again, known, plan.held, harvest)
+    if any(outcome.state is State.ACCEPTED for outcome in harvest.outcomes):
+        work.fed[table.source] = max(plan.accept.values(), default=0)
     return harvest
 
 
-def _plan(work: Work, table: DmsTable, loads: list[Checked]) -> EpochPlan:
+def _plan(work: Work, table: DmsTable, current: CurrentEpoch, loads: list[Checked]) -> EpochPlan:
     versions = work.ledger.loads(table.source)
-    current = _current_epoch(table, versions)
     candidates = [
         LoadFile(
             path=result.file.path,
@@ -82,7 +92,45 @@ def _plan(work: Work, table: DmsTable, loads: list[Checked]) -> EpochPlan:
         and (version.path, version.sha256) not in work.forget
         and (version.path, version.size, version.mtime_ns) in work.on_disk
     ]
-    return plan_epochs(current, candidates, as_of=work.as_of, quiet=work.quiet)
+    newest = max((file.prefix for file in candidates), default=0)
+    by_prefix = table.reload_at.get(table.prefixes[newest])
+    return plan_epochs(
+        current,
+        candidates,
+        as_of=work.as_of,
+        quiet=work.quiet,
+        is_confirmed=table.source in work.confirmed,
+        declared=table.reload_at.get(str(current.number + 1), by_prefix),
+    )
+
+
+def _hold_changes(
+    table: DmsTable, current: CurrentEpoch, plan: EpochPlan, checked: list[Checked]
+) -> None:
+    """DMS takes a table over from Debezium by a load: its changes since the switch wait for it."""
+    if not current.is_of_other_source or current.number + 1 in plan.accept.values():
+        return
+    for result in checked:
+        committed = result.transfer_to
+        if result.kind is Kind.LOAD or committed is None or current.instant is None:
+            continue
+        if committed >= current.instant:
+            plan.held[result.file.path] = (
+                f"Debezium feeds {table.source} since {current.instant} and DMS's changes cannot "
+                "be ordered against its; they are taken once a full load of DMS has landed"
+            )
+
+
+def _say_taken(
+    work: Work, table: DmsTable, current: CurrentEpoch, plan: EpochPlan, harvest: Harvest
+) -> None:
+    if current.number == 0 or current.number + 1 not in plan.accept.values():
+        return
+    why = ", which was confirmed" if table.source in work.confirmed else ""
+    harvest.notices.append(
+        f"{table.source}: a reload was taken{why}: epoch {current.number + 1}. Keys that it does "
+        "not name no longer exist since its earliest transfer time"
+    )
 
 
 def _prefix_of(table: DmsTable, path: str) -> int:

@@ -132,6 +132,17 @@ class Ledger:
         with self.engine.connect() as connection:
             return read_layout(connection, source)
 
+    def has_files_below(self, source: str, prefix: str) -> bool:
+        """Whether a file of the source below that folder was accepted, in whole or in part."""
+        files = t.FILES.c
+        query = select(files.path).where(
+            files.source == source,
+            files.state == State.ACCEPTED,
+            files.path.startswith(prefix, autoescape=True),
+        )
+        with self.engine.connect() as connection:
+            return connection.execute(query.limit(1)).first() is not None
+
     def version(self, path: str, sha256: str) -> Any:
         """The row of one version of a file (columns of tables.FILES), or None."""
         files = t.FILES
@@ -224,6 +235,13 @@ class Ledger:
                     "Another ingest took over the files of this one, whose lease had expired; "
                     "nothing was accepted. Run it again."
                 )
+
+    def note(self, run_id: str, message: str) -> None:
+        """Record with a run what a person decided for it."""
+        with self.engine.begin() as connection:
+            connection.execute(
+                update(t.RUNS).where(t.RUNS.c.run_id == run_id).values(message=message)
+            )
 
     def fail(self, run_id: str, message: str) -> None:
         """Record that a run failed, and release its claims."""

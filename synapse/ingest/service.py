@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -20,8 +20,8 @@ import duckdb
 import pyarrow as pa
 from sqlalchemy.exc import SQLAlchemyError
 
-from synapse.declarations import load_declarations
-from synapse.errors import SynapseError
+from synapse.declarations import Declarations, load_declarations
+from synapse.errors import SynapseError, UsageError
 from synapse.garbage import without_cycle_search
 from synapse.ingest.discover import Routed, route, scan_bronze
 from synapse.ingest.dms import connect
@@ -74,15 +74,19 @@ def ingest(
     as_of: datetime,
     run_id: str | None = None,
     progress: Progress | None = None,
+    confirm_reloads: Collection[str] = (),
 ) -> IngestReport:
     """Find what is new in bronze; accept, consolidate or quarantine it, and say so.
 
-    as_of: aware, or naive UTC. progress is called with (what, done, total). Raises SynapseError for
-    an empty lake, wrong declarations or a store that cannot be reached, LeaseHeldError while
-    another ingest is at work; bad input is quarantined and raises nothing.
+    as_of: aware, or naive UTC. confirm_reloads: sources (dms.<schema>.<table>) whose waiting reload
+    is complete, as somebody knows who started it. progress is called with (what, done, total).
+
+    Raises SynapseError for an empty lake, wrong declarations or a store that cannot be reached,
+    LeaseHeldError while another ingest is at work; bad input is quarantined and raises nothing.
     """
     began = time.monotonic()
     declarations = load_declarations(project_dir)
+    _require_tables(declarations, confirm_reloads)
     files = scan_bronze(settings.lake)
     with opened(settings, run_id) as (ledger, part_id):
         as_of_utc = naive_utc(as_of)
@@ -93,6 +97,8 @@ def ingest(
         routed = route(fresh + waiting, declarations)
         claimed = _declared(routed)
         ledger.begin(part_id, as_of_utc, claimed)
+        if confirm_reloads:
+            ledger.note(part_id, f"reload confirmed: {', '.join(sorted(confirm_reloads))}")
         readers = Readers(settings.processes, _small_file_bytes(routed))
         work = Work(
             lake=settings.lake,
@@ -105,6 +111,7 @@ def ingest(
             recorded=recorded,
             readers=readers,
             progress=progress,
+            confirmed=frozenset(confirm_reloads),
         )
         # Records are trees: searching them for cycles doubles the time of parsing.
         with failing(ledger, part_id), readers, without_cycle_search():
@@ -128,6 +135,16 @@ def ingest(
         notices=_notices(routed, harvest, gaps),
         seconds=round(time.monotonic() - began, 3),
     )
+
+
+def _require_tables(declarations: Declarations, sources: Collection[str]) -> None:
+    known = [table.source for table in declarations.tables]
+    for source in sources:
+        if source not in known:
+            raise UsageError(
+                f"No table {source!r} is declared, so no reload of it can be confirmed; the tables "
+                f"are {', '.join(sorted(known))}."
+            )
 
 
 @contextmanager

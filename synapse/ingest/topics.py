@@ -9,6 +9,7 @@ from synapse.declarations import DmsTable, Topic
 from synapse.ingest.model import BronzeFile, Harvest, Recorded
 from synapse.ingest.parts import PartWriter
 from synapse.ingest.reading import ReadJob, Twins, name_of, shape_of
+from synapse.ingest.switching import Switch, snapshot_epoch
 from synapse.ingest.work import Work
 
 # A job is large enough to be worth its journey, and small enough that its rows are no burden.
@@ -19,22 +20,30 @@ _BYTES_PER_JOB = 4 * 1024 * 1024
 def ingest_topic(work: Work, target: Topic | DmsTable, files: list[BronzeFile]) -> Harvest:
     """Deal with the new files of a topic (or of a table's Debezium topic)."""
     writer = part_writer(work, target, work.part_id)
+    switch = Switch.of(work, target)
     harvest = Harvest()
     done = 0
     for result in work.readers.read(_jobs(work, target, files)):
         harvest.merge(result.harvest)
         writer.add(result.tables)
+        if switch is not None:
+            switch.see(result.tables)
         done += len(result.harvest.outcomes) + len(result.harvest.touched)
         if work.progress:
             work.progress(f"consolidate {name_of(target)}", done, len(files))
     harvest.outcomes.sort(key=lambda outcome: outcome.file.path)
+    if switch is not None:
+        why = switch.why_held()
+        if why is not None:
+            return switch.hold(harvest, why)
+        harvest.notices.append(switch.sentence())
     harvest.manifest += writer.finish()
     return harvest
 
 
 def part_writer(work: Work, target: Topic | DmsTable, part_id: str) -> PartWriter:
     """What writes the parts of a topic; load rows (Debezium snapshots) get the newest epoch."""
-    epoch = max((load.epoch or 1 for load in work.ledger.loads(target.source)), default=1)
+    epoch = snapshot_epoch(work, target)
     return PartWriter(work.lake, name_of(target), shape_of(target), part_id, epoch)
 
 

@@ -78,9 +78,7 @@ def sequence(number: int) -> str:
     return f"{number:035d}"
 
 
-def change(
-    number: int, order_id: int | None = 1, op: str | None = "I", **values: Any
-) -> dict[str, Any]:
+def change(number: int, order_id: Any = 1, op: str | None = "I", **values: Any) -> dict[str, Any]:
     """A valid change row unless told otherwise."""
     return {
         "Op": op,

@@ -166,7 +166,17 @@ placed as (
         '' as _order_seq,
         events._committed_at as _order_at
         {%- endif %}
+    {%- if truncate_files | length > 0 %}
+    from (
+        select events.*
+        from events
+        union all
+        select emptied.*
+        from emptied
+    ) as events
+    {%- else %}
     from events
+    {%- endif %}
 
 ),
 

@@ -31,9 +31,9 @@ class Checks:
     refused: (rule, sentence) when no row of such a file can be accepted. projection: SQL of each
     column that a rewritten file gets. rewrite: some column must be written in its declared type.
     transfer: SQL of the transfer time of a LOAD row, of the commit time of a change. layout: the
-    columns of the file, name -> type. undeclared: name -> physical type. missing: declared columns that the
-    file lacks. data: name -> physical type of what the source's table holds, declared or not, by
-    its declared name.
+    columns of the file, name -> type. undeclared: name -> physical type. missing: declared columns
+    that the file lacks. data: name -> physical type of what the source's table holds, declared or
+    not, by its declared name.
     """
 
     rules: list[RowRule] = field(default_factory=list)

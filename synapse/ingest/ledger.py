@@ -132,6 +132,20 @@ class Ledger:
         with self.engine.connect() as connection:
             return read_layout(connection, source)
 
+    def accepted_dms_files(self) -> dict[str, list[tuple[str, Kind]]]:
+        """Source -> (path, kind) of its Parquet files that were accepted, in whole or in part."""
+        files = t.FILES.c
+        query = (
+            select(files.source, files.path, files.kind)
+            .where(files.state == State.ACCEPTED, files.path.startswith("bronze/dms/"))
+            .distinct()
+        )
+        found: dict[str, list[tuple[str, Kind]]] = {}
+        with self.engine.connect() as connection:
+            for row in connection.execute(query):
+                found.setdefault(row.source, []).append((row.path, Kind(row.kind)))
+        return found
+
     def has_files_below(self, source: str, prefix: str) -> bool:
         """Whether a file of the source below that folder was accepted, in whole or in part."""
         files = t.FILES.c

@@ -34,6 +34,7 @@ from synapse.ingest.readers import Readers
 from synapse.ingest.recover import recover
 from synapse.ingest.store import write_refusals
 from synapse.ingest.topics import ingest_topic
+from synapse.ingest.vanished import vanished_notices
 from synapse.ingest.work import Work
 from synapse.progress import Progress
 from synapse.runner.clock import naive_utc, utc_now
@@ -121,6 +122,7 @@ def ingest(
         if resolutions:
             QuarantineIndex(ledger.engine).resolve(resolutions.values(), part_id)
         gaps = ledger.offset_gaps() if routed.topics or routed.cdc else []
+        gone_files = vanished_notices(ledger, {file.path for file in files})
     total = Counts()
     for count in counts.values():
         total.add(count)
@@ -132,7 +134,7 @@ def ingest(
         sources=dict(sorted(counts.items())),
         unknown=dict(routed.unknown),
         drift=drift,
-        notices=_notices(routed, harvest, gaps),
+        notices=[*_notices(routed, harvest, gaps), *gone_files],
         seconds=round(time.monotonic() - began, 3),
     )
 

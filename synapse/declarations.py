@@ -55,8 +55,8 @@ class Column:
 class DmsTable:
     """A CDC table, landed by DMS under bronze/dms/<prefix> or by Debezium on cdc.<schema>.<name>.
 
-    prefixes: folders below bronze/dms; the first is <schema>/<name>. A LOAD set that lands under a
-    later one is a reload (CONTRACT 1.1). reload_at: epoch number (as text) or prefix -> its instant
+    prefixes: folders below bronze/dms; the first is <schema>/<name>. A LOAD set under another one than
+    the last is a reload (CONTRACT 1.1). reload_at: epoch number (as text) or prefix -> its instant
     (naive UTC), for loads that carry no transfer time.
     """
 

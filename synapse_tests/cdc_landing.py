@@ -9,7 +9,6 @@ A chance of 0 is always the harmless way, which shrinking goes for.
 from __future__ import annotations
 
 import itertools
-import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -21,7 +20,7 @@ import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from synapse_tests.cdc_model import BASE, STEPS, Change, Key, Load, Values, World
+from synapse_tests.cdc_model import BASE, STEPS, Chance, Change, Key, Load, Values, World
 from synapse_tests.cdc_oracle import Landed
 
 SCHEMA = "prop"
@@ -34,7 +33,8 @@ class LandedFile:
     """One file: where it lies, when it appears there, and what is in it.
 
     folder: index of the declared prefix, None for the table's Debezium topic. load: number of the
-    load whose rows it holds; changes: numbers of the changes.
+    load whose rows it holds; changes: numbers of the changes. has_whole_deletes: its deletes carry
+    the values that they delete.
     """
 
     step: int
@@ -44,6 +44,7 @@ class LandedFile:
     load: int | None = None
     keys: tuple[Key, ...] = ()
     changes: tuple[int, ...] = ()
+    has_whole_deletes: bool = False
 
 
 def prefixes(table: str) -> list[str]:
@@ -51,7 +52,7 @@ def prefixes(table: str) -> list[str]:
     return [f"{SCHEMA}/{table}", *(f"{folder}/{table}" for folder in FOLDERS[1:])]
 
 
-def plan_landing(world: World, chance: random.Random) -> list[LandedFile]:
+def plan_landing(world: World, chance: Chance) -> list[LandedFile]:
     """Return every file of a world, in the order of the steps."""
     writer = _Debezium(world, chance) if world.shape.source == "debezium" else _Dms(world, chance)
     return sorted(writer.files(), key=lambda file: file.step)
@@ -89,6 +90,8 @@ def landed_at(world: World, files: Sequence[LandedFile], step: int) -> Landed:
         if file.step > step:
             continue
         landed.changes.update(file.changes)
+        if file.has_whole_deletes:
+            landed.whole.update(file.changes)
         if file.load is not None and world.loads[file.load].taken <= step:
             landed.loads[file.load].update(file.keys)
     return landed
@@ -97,7 +100,7 @@ def landed_at(world: World, files: Sequence[LandedFile], step: int) -> Landed:
 @dataclass
 class _Writer:
     world: World
-    chance: random.Random
+    chance: Chance
     number: int = 0
     made: list[LandedFile] = field(default_factory=list)
 
@@ -105,7 +108,7 @@ class _Writer:
         for number, load in enumerate(self.world.loads):
             self.write_load(number, load)
         for piece in self.pieces_of_changes():
-            self.write_changes(self.chance.randrange(STEPS), piece)
+            self.write_changes(self.chance.randint(0, STEPS - 1), piece)
         return self.made
 
     def pieces_of_changes(self) -> list[list[Change]]:
@@ -113,7 +116,7 @@ class _Writer:
         chance = self.chance
         changes = list(self.world.changes)
         if chance.random() > 0.5:
-            chance.shuffle(changes)
+            changes = chance.sample(changes, len(changes))
         pieces = _split(changes, chance.randint(1, 6), chance)
         pieces += [piece for piece in pieces if chance.random() > 0.7]
         for _ in range(chance.randint(0, 2) if changes else 0):
@@ -127,7 +130,7 @@ class _Writer:
         chance = self.chance
         keys = list(self.world.snapshots[number])
         if chance.random() > 0.3:
-            chance.shuffle(keys)
+            keys = chance.sample(keys, len(keys))
         loads = self.world.loads
         following = loads[number + 1].arrives if number + 1 < len(loads) else STEPS
         pieces = []
@@ -151,7 +154,7 @@ class _Writer:
         raise NotImplementedError
 
 
-def _split(rows: list[Row], pieces: int, chance: random.Random) -> list[list[Row]]:
+def _split(rows: list[Row], pieces: int, chance: Chance) -> list[list[Row]]:
     cuts = sorted(chance.randint(0, len(rows)) for _ in range(pieces - 1))
     bounds = [0, *cuts, len(rows)]
     return [rows[a:b] for a, b in itertools.pairwise(bounds) if a < b]
@@ -211,7 +214,16 @@ class _Dms(_Writer):
         path = name if chance.random() > 0.8 else f"{stamp:%Y/%m/%d}/{name}"
         task = 2 if chance.random() > 0.8 else 0
         numbers = tuple(row.sequence for row in rows)
-        self.made.append(LandedFile(step, task, path, pa.table(columns), changes=numbers))
+        self.made.append(
+            LandedFile(
+                step,
+                task,
+                path,
+                pa.table(columns),
+                changes=numbers,
+                has_whole_deletes=whole_deletes,
+            )
+        )
 
     def moments(self, instants: list[datetime]) -> pa.Array:
         """Text, or a timestamp of any unit that loses nothing."""
@@ -291,7 +303,8 @@ class _Debezium(_Writer):
             records.append(self.envelope(ops[row.op], row.sequence, row.committed_at, **images))
             if row.op == "D" and self.chance.random() < 0.5:
                 records.append(None)
-        self.write(step, records, changes=tuple(row.sequence for row in rows))
+        numbers = tuple(row.sequence for row in rows)
+        self.write(step, records, changes=numbers, has_whole_deletes=has_before)
 
     def write(self, step: int, records: list[Any], **content: Any) -> None:
         table, offset = f"t+{self.chance.randint(0, 2)}", self.number * 1000

@@ -9,13 +9,12 @@ of `cdc_landing` and `cdc_envelopes`.
 from __future__ import annotations
 
 import itertools
-import random
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Any, Literal, Protocol, TypeVar
 
 from hypothesis import strategies as st
 
@@ -25,12 +24,33 @@ BEGINNING = datetime(1970, 1, 1)  # the instant of a first load without transfer
 SLOTS = 3
 CASES = 8
 
+Item = TypeVar("Item")
 Kind = Literal["insert", "update", "touch", "delete", "reinsert", "rekey"]
 Gap = Literal["minute", "same", "tick", "back"]
 Key = tuple[int, int]
 # The empty text, a blank, a letter with a combining accent: all of them keys.
 _ODD = ("", " ", "e\u0301")
 _GAPS = {"same": 0, "tick": 1, "minute": 60_000, "back": -250}
+
+
+class Chance(Protocol):
+    """What is drawn at random: a `random.Random`, or hypothesis, which then can shrink it."""
+
+    def random(self) -> float:
+        """From 0 to under 1; 0 is the harmless end."""
+        ...
+
+    def randint(self, a: int, b: int, /) -> int:
+        """From a to b."""
+        ...
+
+    def choice(self, seq: Sequence[Item], /) -> Item:
+        """One of them; the first is the harmless one."""
+        ...
+
+    def sample(self, population: Sequence[Item], /, k: int) -> list[Item]:
+        """So many of them, in any order."""
+        ...
 
 
 def as_of(step: int) -> datetime:
@@ -320,14 +340,15 @@ _ACTIONS = st.builds(
 
 def histories(min_actions: int = 0) -> st.SearchStrategy[History]:
     """Draw one case: what is done before the first boundary, between them, and after the last."""
+    first = st.lists(_ACTIONS, min_size=1, max_size=6)
     phase = st.lists(_ACTIONS, min_size=min_actions, max_size=6)
-    return st.tuples(phase, phase, phase, phase)
+    return st.tuples(first, phase, phase, phase)
 
 
-def shape_of(chance: random.Random) -> Shape:
+def shape_of(chance: Chance) -> Shape:
     """Draw a table. A chance of 0 is the plainest one, which shrinking goes for."""
-    source: Literal["dms", "debezium"] = "debezium" if chance.random() > 0.75 else "dms"
-    count = chance.randint(0, 3)
+    source: Literal["dms", "debezium"] = "debezium" if chance.random() > 0.65 else "dms"
+    count = chance.choice([0, 1, 2, 3])
     steps = sorted(chance.sample(range(STEPS), count)) if count else []
     boundaries: list[Boundary] = []
     for number, arrives in enumerate(steps):

@@ -19,10 +19,14 @@ Row = tuple[Any, ...]
 
 @dataclass
 class Landed:
-    """What has been accepted: numbers of changes, and the rows of each load by its number."""
+    """What has been accepted: numbers of changes, and the rows of each load by its number.
+
+    whole: deletes that came with the values that they deleted.
+    """
 
     changes: set[int] = field(default_factory=set)
     loads: dict[int, set[Key]] = field(default_factory=lambda: defaultdict(set))
+    whole: set[int] = field(default_factory=set)
 
 
 @dataclass(frozen=True)
@@ -38,7 +42,10 @@ class Version:
 
 @dataclass(frozen=True)
 class _Event:
-    """Something that happened to one key. stage: 0 absence, 1 load, 2 change."""
+    """Something that happened to one key. stage: 0 absence, 1 load, 2 change.
+
+    deleted: the values that a delete carries.
+    """
 
     op: str
     epoch: int
@@ -46,6 +53,7 @@ class _Event:
     at: datetime
     sequence: int
     values: Values | None
+    deleted: Values | None = None
 
 
 class Expected:
@@ -62,7 +70,7 @@ class Expected:
         self._instants = [(number + 1, instant) for number, instant, _ in loads]
         changes = [change for change in world.changes if change.sequence in landed.changes]
         for change in changes:
-            self._take(change)
+            self._take(change, change.last_values if change.sequence in landed.whole else None)
         for number, instant, keys in loads:
             for key in keys:
                 values = world.snapshots[number][key]
@@ -80,12 +88,12 @@ class Expected:
     def _epoch_of(self, at: datetime) -> int:
         return max((epoch for epoch, instant in self._instants if instant <= at), default=0)
 
-    def _take(self, change: Change) -> None:
+    def _take(self, change: Change, deleted: Values | None) -> None:
         epoch = self._epoch_of(change.committed_at)
 
         def add(key: Key, op: str, values: Values | None) -> None:
             self._events[key].append(
-                _Event(op, epoch, 2, change.committed_at, change.sequence, values)
+                _Event(op, epoch, 2, change.committed_at, change.sequence, values, deleted)
             )
 
         if change.before is not None:
@@ -106,7 +114,7 @@ class Expected:
         for key, events in self._events.items():
             living = [event.values for event in events if event.values is not None]
             row = self._world.shape.physical(key)
-            state[row] = (living[-1] if living else None, events[-1].values is None)
+            state[row] = (living[-1] if living else events[-1].deleted, events[-1].values is None)
         return state
 
     def history(self) -> list[Row]:

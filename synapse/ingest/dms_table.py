@@ -151,7 +151,7 @@ def _current_epoch(table: DmsTable, versions: list[LoadVersion]) -> CurrentEpoch
     return CurrentEpoch(
         number=number,
         instant=min(instants, default=None),
-        prefix=max((_prefix_of(table, path) for path in paths), default=0),
+        prefixes=frozenset(_prefix_of(table, path) for path in paths) or frozenset({0}),
         paths=paths,
         earlier=frozenset(version.path for version in accepted) - paths,
     )

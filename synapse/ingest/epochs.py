@@ -1,7 +1,7 @@
 """Which epoch a LOAD file belongs to, and whether a reload is complete (CONTRACT 1.1).
 
 The first LOAD set is epoch 1 and a file under a new name joins the current epoch. A file that is
-overwritten in place, or that lands under a later declared prefix, starts a reload: the next epoch,
+overwritten in place, or that lands under another declared prefix, starts a reload: the next epoch,
 taken as a whole once its newest transfer time lies the quiet period before as-of, and never half.
 """
 
@@ -25,7 +25,7 @@ class LoadFile:
 
 @dataclass(frozen=True)
 class CurrentEpoch:
-    """What has been accepted: number (0 for nothing yet), its instant, and its newest prefix.
+    """What has been accepted: number (0 for nothing yet), its instant, and its prefixes.
 
     paths: LOAD paths that the current epoch holds. earlier: paths of earlier epochs only.
     is_of_other_source: Debezium began it, so that whatever DMS loads is a reload.
@@ -33,7 +33,7 @@ class CurrentEpoch:
 
     number: int = 0
     instant: datetime | None = None
-    prefix: int = 0
+    prefixes: frozenset[int] = frozenset({0})
     paths: frozenset[str] = frozenset()
     earlier: frozenset[str] = frozenset()
     is_of_other_source: bool = False
@@ -113,7 +113,7 @@ def _starts_reload(current: CurrentEpoch, file: LoadFile) -> bool:
         return False
     if current.is_of_other_source:
         return True
-    if file.path in current.paths or file.prefix > current.prefix:
+    if file.path in current.paths or file.prefix not in current.prefixes:
         return True
     if file.path not in current.earlier:
         return False

@@ -55,9 +55,9 @@ class Column:
 class DmsTable:
     """A CDC table, landed by DMS under bronze/dms/<prefix> or by Debezium on cdc.<schema>.<name>.
 
-    prefixes: folders below bronze/dms; the first is <schema>/<name>. A LOAD set under another one than
-    the last is a reload (CONTRACT 1.1). reload_at: epoch number (as text) or prefix -> its instant
-    (naive UTC), for loads that carry no transfer time.
+    prefixes: folders below bronze/dms; the first is <schema>/<name>. A LOAD set under another one
+    than the last is a reload (CONTRACT 1.1). reload_at: epoch number (as text) or prefix -> its
+    instant (naive UTC), for loads that carry no transfer time.
     """
 
     schema: str

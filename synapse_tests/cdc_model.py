@@ -340,8 +340,8 @@ _ACTIONS = st.builds(
 
 def histories(min_actions: int = 0) -> st.SearchStrategy[History]:
     """Draw one case: what is done before the first boundary, between them, and after the last."""
-    first = st.lists(_ACTIONS, min_size=1, max_size=6)
-    phase = st.lists(_ACTIONS, min_size=min_actions, max_size=6)
+    first = st.lists(_ACTIONS, min_size=1, max_size=6).map(tuple)
+    phase = st.lists(_ACTIONS, min_size=min_actions, max_size=6).map(tuple)
     return st.tuples(first, phase, phase, phase)
 
 

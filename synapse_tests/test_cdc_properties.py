@@ -18,7 +18,8 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
 from synapse.settings import Settings
-from synapse_tests.cdc_landing import SCHEMA, LandedFile, land, landed_at, plan_landing, prefixes
+from synapse_tests.cdc_example import Example, problems_of, shrink, table_of, tell
+from synapse_tests.cdc_landing import SCHEMA, LandedFile, land, landed_at, plan_landing
 from synapse_tests.cdc_model import (
     CASES,
     STEPS,
@@ -36,7 +37,6 @@ from synapse_tests.lakes import is_full_proof, lake_settings
 
 TABLES_PER_RUN = 16
 RUNS = 4 if is_full_proof() else 1
-VALUES = {"name": "varchar", "score": "bigint", "updated_at": "timestamp"}
 Table = tuple[World, list[LandedFile]]
 
 
@@ -76,15 +76,7 @@ def name_of(number: int) -> str:
 
 def declared(tables: Sequence[Table]) -> list[CdcTable]:
     """How the tables are declared."""
-    return [
-        CdcTable(
-            name_of(number),
-            list(world.shape.key_types),
-            {**world.shape.key_types, **VALUES},
-            {"sequence": world.shape.sequence, "prefixes": prefixes(name_of(number))[1:]},
-        )
-        for number, (world, _) in enumerate(tables)
-    ]
+    return [table_of(name_of(number), world.shape) for number, (world, _) in enumerate(tables)]
 
 
 def explain(lake: Settings, tables: Sequence[Table], step: int, how: str) -> list[str]:
@@ -101,7 +93,8 @@ def explain(lake: Settings, tables: Sequence[Table], step: int, how: str) -> lis
             if not lines:
                 continue
             cases = _cases_of(world, lines)
-            told = story(world, files, min(cases)) if cases else story(world, files)
+            alone = _alone(world, min(cases, default=0), number)
+            told = alone or story(world, files, min(cases, default=None))
             stories.append(f"{how} step {step}, {name_of(number)}\n{told}\n" + "\n".join(lines[:8]))
     return stories
 
@@ -115,6 +108,15 @@ def _cases_of(world: World, lines: Sequence[str]) -> set[int]:
             if line.startswith(f"stg {key}:"):
                 spelled[case].add(line)
     return set(spelled)
+
+
+def _alone(world: World, case: int, seed: int) -> str:
+    """The case by itself and as small as it gets, where it fails without its neighbours too."""
+    example = Example(world.cases[case], world.shape, seed)
+    if not problems_of(example):
+        return ""
+    least = shrink(example, lambda candidate: bool(problems_of(candidate)))
+    return tell(least, problems_of(least))
 
 
 @pytest.mark.parametrize("batch", range(RUNS))

@@ -97,21 +97,6 @@
 {%- endmacro %}
 
 
-{# Paths of a table's files that hold truncates. Few: a table is seldom truncated, and ingest keeps
-   truncates in parts of their own. #}
-{% macro cdc_truncate_files(table) -%}
-    {%- if not ops_table_exists('files_accepted') -%}{%- do return([]) -%}{%- endif -%}
-    {%- set listing -%}
-        select distinct files_accepted.path
-        from {{ ops_relation('files_accepted') }} as files_accepted
-        where files_accepted.source = {{ sql_text(table.source) }}
-            and files_accepted.kind = 'truncate'
-        order by files_accepted.path
-    {%- endset -%}
-    {%- do return(run_query(listing).columns[0].values() | list) -%}
-{%- endmacro %}
-
-
 {# What an incremental run of a model must recompute: 'all' (first build, full refresh, or a load or
    truncate landed, which may move an epoch and empty keys it does not name), 'some' (keys of pending
    files) or 'none'. #}

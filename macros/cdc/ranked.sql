@@ -108,39 +108,7 @@ events as (
 ),
 
 {% if truncate_files | length > 0 -%}
-truncates as (
-
-    select
-        base_truncates._change_seq,
-        base_truncates._committed_at,
-        base_truncates._source_file,
-        base_truncates._ingested_at
-    from {{ base }} as base_truncates
-    where base_truncates._source_file in ({{ sql_texts(truncate_files) }})
-        and base_truncates._op = 'T'
-
-),
-
--- Of keys that come after it too: to delete what is not there yet changes nothing.
-emptied as (
-
-    select
-        {{ cdc_keys(table, 'known') }},
-        cast(null as varchar) as _change_id,
-        'D' as _op,
-        'D' as _tie_op,
-        cast(null as bigint) as _load_epoch,
-        truncates._change_seq,
-        truncates._committed_at,
-        cast(null as varchar) as _row_hash,
-        cast(null as timestamp) as _updated_at,
-        truncates._source_file,
-        truncates._ingested_at,
-        true as _is_departure
-    from (select distinct {{ cdc_keys(table, 'events') }} from events) as known
-    cross join truncates
-
-),
+{{ cdc_truncate_ctes(table, base, truncate_files) }}
 
 {% endif -%}
 placed as (

@@ -155,6 +155,12 @@ def ingest_command(
         bool,
         typer.Option("--recent", help="List only folders of the last days, as an hourly run does."),
     ] = False,
+    confirm_reload: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Take the waiting reload of this table (dms.<schema>.<table>) now: it is complete."
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Find what landed, check it, and accept, consolidate or quarantine it."""
@@ -169,6 +175,7 @@ def ingest_command(
             as_of=instant,
             sweep=None if recent else True,
             progress=progress,
+            confirm_reloads=confirm_reload or (),
         )
     print_json(report) if as_json else _say_ingested(report)
 

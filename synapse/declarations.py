@@ -6,7 +6,9 @@ dbt renders base models from the same YAML, so what ingest checks and what silve
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +40,11 @@ class Column:
     data_type: str
 
     @property
+    def is_inexact(self) -> bool:
+        """Whether equal values may differ."""
+        return self.data_type == "double"
+
+    @property
     def decimal(self) -> tuple[int, int] | None:
         """(precision, scale) of a decimal column, else None."""
         found = _DECIMAL.fullmatch(self.data_type)
@@ -48,8 +55,9 @@ class Column:
 class DmsTable:
     """A CDC table, landed by DMS under bronze/dms/<prefix> or by Debezium on cdc.<schema>.<name>.
 
-    prefixes: folders below bronze/dms; the first is <schema>/<name>. A LOAD set that lands under a
-    later one is a reload (CONTRACT 1.1).
+    prefixes: folders below bronze/dms; the first is <schema>/<name>. A LOAD set under another one
+    than the last is a reload (CONTRACT 1.1). reload_at: epoch number (as text) or prefix -> its
+    instant (naive UTC), for loads that carry no transfer time.
     """
 
     schema: str
@@ -61,6 +69,7 @@ class DmsTable:
     commit_column: str = "dms_committed_at"
     sequence_column: str = "dms_change_seq"
     prefixes: tuple[str, ...] = ()
+    reload_at: Mapping[str, datetime] = field(default_factory=dict, compare=False)
 
     @property
     def source(self) -> str:
@@ -194,6 +203,11 @@ def _table(entry: dict[str, Any], cdc: Any, schema: str, name: str, at: str) -> 
     for column in key:
         if column not in names:
             raise SynapseError(f"{at}: key column {column!r} is not among its columns.")
+        if Column(column, next(c.data_type for c in columns if c.name == column)).is_inexact:
+            raise SynapseError(
+                f"{at}: key column {column!r} is a double, and two doubles that print alike need "
+                "not be equal. Declare it decimal(p,s) or varchar."
+            )
     sequence = cdc.get("sequence", False)
     if not isinstance(sequence, bool):
         raise SynapseError(f"{at}: `cdc.sequence` must be true or false.")
@@ -211,7 +225,31 @@ def _table(entry: dict[str, Any], cdc: Any, schema: str, name: str, at: str) -> 
         commit_column=_text(cdc, "commit_column", at, "dms_committed_at"),
         sequence_column=_text(cdc, "sequence_column", at, "dms_change_seq"),
         prefixes=tuple(dict.fromkeys(prefixes)),
+        reload_at=_instants(cdc, prefixes, at),
     )
+
+
+def _instants(cdc: dict[str, Any], prefixes: list[str], at: str) -> dict[str, datetime]:
+    declared = cdc.get("reload_at", {})
+    if not isinstance(declared, dict):
+        raise SynapseError(f"{at}: `cdc.reload_at` must map epochs or prefixes to instants.")
+    instants = {}
+    for name, value in declared.items():
+        key = str(name).strip("/")
+        if not key.isdigit() and key not in prefixes:
+            raise SynapseError(
+                f"{at}: `cdc.reload_at` names {key!r}, which is neither the number of an epoch nor "
+                f"one of the table's prefixes ({', '.join(prefixes)})."
+            )
+        try:
+            moment = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
+        except ValueError as error:
+            raise SynapseError(
+                f"{at}: `cdc.reload_at` of {key} is {value!r}; give an instant in UTC such as "
+                "2026-01-31 12:00:00."
+            ) from error
+        instants[key] = moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
+    return instants
 
 
 def _columns(entry: dict[str, Any], at: str) -> tuple[Column, ...]:

@@ -1,20 +1,20 @@
-"""A source table as a plain dict with its exact history: what silver must say after any landing.
+"""A source table as a plain dict, and everything that happens to it.
 
-A `World` is one declared table: its epochs (full loads), and independent cases, each with keys of
-its own, so that many small histories share one table, one lake and one dbt run. `World.changes` is
-what the source's log delivers, `World.current` and `World.history` what CONTRACT 3 makes of it. How
-it lands in files is `cdc_landing`'s concern.
+A `World` is one declared table: what it is (`Shape`), and independent cases with keys of their own,
+so that many small histories can share one table, one lake and one dbt run. `World.changes` is what
+the source's log delivers. What silver must make of it is `cdc_oracle`'s concern, how it lands that
+of `cdc_landing` and `cdc_envelopes`.
 """
 
 from __future__ import annotations
 
 import itertools
-import random
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Literal
+from decimal import Decimal
+from typing import Any, Literal, Protocol, TypeVar
 
 from hypothesis import strategies as st
 
@@ -24,11 +24,33 @@ BEGINNING = datetime(1970, 1, 1)  # the instant of a first load without transfer
 SLOTS = 3
 CASES = 8
 
+Item = TypeVar("Item")
 Kind = Literal["insert", "update", "touch", "delete", "reinsert", "rekey"]
-Gap = Literal["same", "microsecond", "minute", "back"]
-Key = tuple[int, ...]
-_GAPS = {"same": 0, "microsecond": 1, "minute": 60_000_000, "back": -250}
-_ONE = timedelta(microseconds=1)
+Gap = Literal["minute", "same", "tick", "back"]
+Key = tuple[int, int]
+# The empty text, a blank, a letter with a combining accent: all of them keys.
+_ODD = ("", " ", "e\u0301")
+_GAPS = {"same": 0, "tick": 1, "minute": 60_000, "back": -250}
+
+
+class Chance(Protocol):
+    """What is drawn at random: a `random.Random`, or hypothesis, which then can shrink it."""
+
+    def random(self) -> float:
+        """From 0 to under 1; 0 is the harmless end."""
+        ...
+
+    def randint(self, a: int, b: int, /) -> int:
+        """From a to b."""
+        ...
+
+    def choice(self, seq: Sequence[Item], /) -> Item:
+        """One of them; the first is the harmless one."""
+        ...
+
+    def sample(self, population: Sequence[Item], /, k: int) -> list[Item]:
+        """So many of them, in any order."""
+        ...
 
 
 def as_of(step: int) -> datetime:
@@ -57,16 +79,21 @@ class Action:
     is_lost: bool
 
 
-History = tuple[list[Action], list[Action], list[Action], list[Action]]
+Phase = Sequence[Action]
+History = tuple[Phase, Phase, Phase, Phase]
 
 
 @dataclass(frozen=True)
 class Load:
-    """One full load: it arrives at a step, and is pending there when it is too young."""
+    """One full load: it arrives at a step, and is pending there when it is too young.
+
+    folder: which of the declared prefixes it lands in.
+    """
 
     arrives: int
-    is_dated: bool
-    is_pending: bool
+    is_dated: bool = True
+    is_pending: bool = False
+    folder: int = 0
 
     @property
     def instant(self) -> datetime:
@@ -76,13 +103,73 @@ class Load:
         age = timedelta(minutes=10) if self.is_pending else timedelta(days=1)
         return as_of(self.arrives) - age
 
+    @property
+    def taken(self) -> int:
+        """The step at which ingest takes a reload."""
+        return self.arrives + self.is_pending
+
+
+@dataclass(frozen=True)
+class Truncate:
+    """The source table is emptied; only Debezium says so."""
+
+    arrives: int
+
+    @property
+    def instant(self) -> datetime:
+        """When that was."""
+        return as_of(self.arrives) - timedelta(days=2)
+
+
+Boundary = Load | Truncate
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What a table is and who delivers it. boundaries: what parts its phases, at most three."""
+
+    source: Literal["dms", "debezium"] = "dms"
+    sequence: bool = True
+    key: Literal["number", "text", "pair", "decimal"] = "number"
+    has_before_image: bool = True
+    boundaries: tuple[Boundary, ...] = ()
+
+    @property
+    def key_types(self) -> dict[str, str]:
+        """Names and declared types of the key's columns."""
+        return {
+            "number": {"id": "bigint"},
+            "text": {"id": "varchar"},
+            "pair": {"tenant_id": "bigint", "id": "varchar"},
+            "decimal": {"id": "decimal(12,2)"},
+        }[self.key]
+
+    def physical(self, key: Key) -> tuple[Any, ...]:
+        """The key as the source spells it; no two keys share one."""
+        case, slot = key
+        text = f"{case or ''}{_ODD[slot]}"
+        return {
+            "number": (case * 10 + slot,),
+            "text": (text,),
+            "pair": (case, text),
+            "decimal": (Decimal(case * 10 + slot) / 100,),
+        }[self.key]
+
+    @property
+    def unit(self) -> timedelta:
+        """The grain of commit times."""
+        return timedelta(milliseconds=1) if self.source == "debezium" else timedelta(microseconds=1)
+
 
 @dataclass(frozen=True)
 class Change:
-    """One delivered change. `values` is None for a delete, `before` the key before a key change."""
+    """One delivered change. `values` is None for a delete, `before` the key before a key change.
 
-    op: Literal["I", "U", "D"]
-    key: Key
+    A truncate has neither key nor values.
+    """
+
+    op: Literal["I", "U", "D", "T"]
+    key: Key | None
     values: Values | None
     before: Key | None
     last_values: Values | None
@@ -90,83 +177,37 @@ class Change:
     sequence: int
 
 
-@dataclass(frozen=True)
-class Version:
-    """One row of the exact SCD2."""
-
-    key: Key
-    number: int
-    values: Values
-    valid_from: datetime
-    valid_to: datetime | None
-
-
-@dataclass(frozen=True)
-class _Entry:
-    at: datetime
-    values: Values | None
-    is_load: bool
-
-
 @dataclass
 class World:
-    """One table with everything that happens to it; built by `world_of`."""
+    """One table with everything that happens to it; built by `world_of`.
 
-    sequence: bool
-    key: tuple[str, ...]
-    loads: list[Load]
-    cases: list[list[list[Action]]]
-    seed: int
+    snapshots: what each load says, by its number from 0. source: the table at the end.
+    """
+
+    shape: Shape
+    cases: Sequence[History]
     changes: list[Change] = field(default_factory=list)
     snapshots: list[dict[Key, Values]] = field(default_factory=list)
     source: dict[Key, Values] = field(default_factory=dict)
-    log: dict[Key, list[_Entry]] = field(default_factory=lambda: defaultdict(list))
 
-    def key_of(self, case: int, slot: int) -> Key:
-        """Return a slot's key: no two cases share one."""
-        return (case, slot) if len(self.key) == 2 else (case * 10 + slot,)
+    @property
+    def loads(self) -> list[Load]:
+        """The full loads, oldest first."""
+        return [item for item in self.shape.boundaries if isinstance(item, Load)]
 
-    def case_of(self, key: Key) -> int:
-        """Return the case that a key belongs to."""
-        return key[0] if len(self.key) == 2 else key[0] // 10
+    @property
+    def always(self) -> Key:
+        """A key that every load names: a load without rows would say nothing at all."""
+        return (len(self.cases), 0)
 
-    def current(self) -> dict[Key, tuple[Values | None, bool]]:
-        """Return key → (last living values, is deleted) as stg_dms__ must have it."""
-        state = {}
-        for key, entries in self.log.items():
-            living = [entry.values for entry in entries if entry.values is not None]
-            state[key] = (living[-1] if living else None, entries[-1].values is None)
-        return state
-
-    def history(self) -> list[Version]:
-        """Return the exact SCD2 as hist_dms__ must have it."""
-        return [version for key, entries in self.log.items() for version in _fold(key, entries)]
-
-
-def _fold(key: Key, entries: list[_Entry]) -> list[Version]:
-    collapsed: list[_Entry] = []
-    for entry in entries:
-        at = max(entry.at, collapsed[-1].at) if collapsed else entry.at
-        if collapsed and collapsed[-1].at == at:
-            collapsed.pop()
-        collapsed.append(_Entry(at, entry.values, entry.is_load))
-    versions: list[Version] = []
-    living: Values | None = None
-    for entry in collapsed:
-        if entry.is_load and living is not None and entry.values == living:
-            continue
-        if living is not None:
-            last = versions.pop()
-            versions.append(Version(key, last.number, last.values, last.valid_from, entry.at))
-        if entry.values is not None:
-            number = len(versions) + 1
-            versions.append(Version(key, number, entry.values, entry.at, None))
-        living = entry.values
-    return versions
+    @property
+    def keys(self) -> list[Key]:
+        """Every key that may occur."""
+        return [(case, slot) for case in range(len(self.cases) + 1) for slot in range(SLOTS)]
 
 
 class _Simulation:
-    """Plays a world's cases between its loads."""
+    """Plays a world's cases between its boundaries."""
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -176,36 +217,38 @@ class _Simulation:
         self.tied: dict[Key, list[str]] = defaultdict(list)
 
     def play(self) -> None:
-        world = self.world
-        for phase in range(len(world.loads) + 1):
-            begins = BASE
-            if phase > 0 and world.loads[phase - 1].is_dated:
-                begins = world.loads[phase - 1].instant
-            reloaded = phase < len(world.loads)
+        boundaries = self.world.shape.boundaries
+        begins = BASE
+        for phase in range(len(boundaries) + 1):
+            following = boundaries[phase] if phase < len(boundaries) else None
+            reloaded = isinstance(following, Load)
             # Nothing of before an undated load can be delivered: it would count as after it.
-            silent = reloaded and not world.loads[phase].is_dated
-            for number, phases in enumerate(world.cases):
+            silent = isinstance(following, Load) and not following.is_dated
+            for number, phases in enumerate(self.world.cases):
                 self.now = self.floor = begins
                 self.tied.clear()
                 for action in phases[phase]:
                     self.act(number, action, lost=silent or (reloaded and action.is_lost))
-            if reloaded:
-                self.load(world.loads[phase].instant)
+            if following is None:
+                continue
+            if following.instant > begins:
+                begins = following.instant
+            self.cross(following)
 
-    def load(self, instant: datetime) -> None:
+    def cross(self, boundary: Boundary) -> None:
         world = self.world
-        snapshot = dict(world.source)
-        # A key that is always there: a load without rows would say nothing at all.
-        snapshot[world.key_of(CASES, 0)] = Values("always", 0, BASE)
-        world.snapshots.append(snapshot)
-        for key, values in snapshot.items():
-            world.log[key].append(_Entry(instant, values, is_load=True))
-        for key in world.log.keys() - snapshot.keys():
-            world.log[key].append(_Entry(instant, None, is_load=True))
+        if isinstance(boundary, Truncate):
+            number = len(world.changes) + 1
+            world.changes.append(Change("T", None, None, None, None, boundary.instant, number))
+            world.source.clear()
+            return
+        always = Values("always", 0, BASE)
+        world.snapshots.append({**world.source, world.always: always})
+        world.source[world.always] = always
 
     def act(self, case: int, action: Action, *, lost: bool) -> None:
         world = self.world
-        key, target = world.key_of(case, action.slot), world.key_of(case, action.target)
+        key, target = (case, action.slot), (case, action.target)
         living = key in world.source
         kind = action.kind
         if kind == "delete" and not living:
@@ -216,33 +259,42 @@ class _Simulation:
             kind = "insert"
         if kind == "insert" and living:
             kind = "update"
-        touched = [key, target] if kind == "rekey" else [key]
-        ops = {"delete": ["D"], "reinsert": ["D", "I"], "insert": ["I"], "rekey": ["K"]}
-        self.advance(action.gap, touched, ops.get(kind, ["U"]))
+        # Without a before image (and by Debezium always), a moved key is a delete and an insert.
+        is_split = kind == "rekey" and not world.shape.has_before_image
+        if is_split:
+            self.advance(action.gap, {key: ["D"], target: ["I"]})
+        elif kind == "rekey":
+            self.advance(action.gap, {key: ["K"], target: ["K"]})
+        else:
+            ops = {"delete": ["D"], "reinsert": ["D", "I"], "insert": ["I"]}
+            self.advance(action.gap, {key: ops.get(kind, ["U"])})
         self.ticks += 1
         values = Values(action.name, self.ticks, BASE + self.ticks * timedelta(milliseconds=1))
         if kind == "touch":
             values = world.source[key]
-        if kind in ("delete", "reinsert"):
+        if kind in ("delete", "reinsert") or is_split:
             self.deliver("D", key, None, lost=lost)
-        if kind == "rekey":
+        if is_split:
+            self.deliver("I", target, values, lost=lost)
+        elif kind == "rekey":
             self.deliver("U", target, values, before=key, lost=lost)
         elif kind != "delete":
             op: Literal["I", "U"] = "I" if kind in ("insert", "reinsert") else "U"
             self.deliver(op, key, values, lost=lost)
 
-    def advance(self, gap: Gap, touched: list[Key], ops: list[str]) -> None:
+    def advance(self, gap: Gap, ops: dict[Key, list[str]]) -> None:
         """Move the clock; without a sequence, only to where the rules can tell the order."""
-        step = max(_GAPS[gap], 0) if not self.world.sequence else _GAPS[gap]
-        moved = max(self.now + step * _ONE, self.floor)
-        is_tied = moved == self.now and not self.world.sequence
-        if is_tied and not all(_is_decidable(self.tied[key] + ops) for key in touched):
-            moved += _ONE
+        shape = self.world.shape
+        step = _GAPS[gap] if shape.sequence else max(_GAPS[gap], 0)
+        moved = max(self.now + step * shape.unit, self.floor)
+        is_tied = moved == self.now and not shape.sequence
+        if is_tied and not all(_is_decidable(self.tied[key] + ops[key]) for key in ops):
+            moved += shape.unit
         if moved != self.now:
             self.tied.clear()
         self.now = moved
-        for key in touched:
-            self.tied[key] += ops
+        for key in ops:
+            self.tied[key] += ops[key]
 
     def deliver(
         self,
@@ -258,17 +310,11 @@ class _Simulation:
         for gone in (before, key if values is None else None):
             if gone is not None:
                 del world.source[gone]
-                if not lost:
-                    world.log[gone].append(_Entry(self.now, None, is_load=False))
         if values is not None:
             world.source[key] = values
-        if lost:
-            return
-        if values is not None:
-            world.log[key].append(_Entry(self.now, values, is_load=False))
-        world.changes.append(
-            Change(op, key, values, before, last_values, self.now, len(world.changes) + 1)
-        )
+        if not lost:
+            number = len(world.changes) + 1
+            world.changes.append(Change(op, key, values, before, last_values, self.now, number))
 
 
 def _is_decidable(ops: list[str]) -> bool:
@@ -286,36 +332,53 @@ _ACTIONS = st.builds(
     ),
     slot=st.sampled_from([0, 0, 0, 1, 2]),
     target=st.integers(0, SLOTS - 1),
-    name=st.sampled_from([None, "", "Ana", "João", "\x1f", "NULL", "O'Brien"]),
-    gap=st.sampled_from(["same", "microsecond", "minute", "back"]),
+    name=st.sampled_from(["a", None, "", "Ana", "João", "\x1f", "NULL", "O'Brien"]),
+    gap=st.sampled_from(["minute", "same", "tick", "back"]),
     is_lost=st.booleans(),
 )
 
 
-def histories() -> st.SearchStrategy[History]:
-    """Draw one case: what is done before the first load, between loads, and after the last."""
-    phase = st.lists(_ACTIONS, min_size=1, max_size=6)
-    return st.tuples(phase, phase, phase, phase)
+def histories(min_actions: int = 0) -> st.SearchStrategy[History]:
+    """Draw one case: what is done before the first boundary, between them, and after the last."""
+    first = st.lists(_ACTIONS, min_size=1, max_size=6).map(tuple)
+    phase = st.lists(_ACTIONS, min_size=min_actions, max_size=6).map(tuple)
+    return st.tuples(first, phase, phase, phase)
 
 
-def world_of(cases: Sequence[History], seed: int) -> World:
-    """Make a table of cases; the seed decides its shape, its 0 to 3 loads and how it lands."""
-    chance = random.Random(seed)
-    count = seed % STEPS
-    steps = sorted(chance.sample(range(STEPS), count))
-    loads = []
+def shape_of(chance: Chance) -> Shape:
+    """Draw a table. A chance of 0 is the plainest one, which shrinking goes for."""
+    source: Literal["dms", "debezium"] = "debezium" if chance.random() > 0.65 else "dms"
+    count = chance.choice([0, 1, 2, 3])
+    steps = sorted(chance.sample(range(STEPS), count)) if count else []
+    boundaries: list[Boundary] = []
     for number, arrives in enumerate(steps):
+        has_load = any(isinstance(item, Load) for item in boundaries)
+        if source == "debezium":
+            is_snapshot = not has_load and chance.random() > 0.4
+            boundaries.append(Load(arrives) if is_snapshot else Truncate(arrives))
+            continue
         # A pending reload is taken one step later, and nothing may overwrite it before that.
         following = steps[number + 1] if number + 1 < count else STEPS
         may_wait = number > 0 and arrives + 1 < following
-        is_pending = may_wait and chance.random() < 0.7
-        loads.append(Load(arrives, number > 0 or chance.random() < 0.6, is_pending))
-    world = World(
+        boundaries.append(
+            Load(
+                arrives,
+                is_dated=number > 0 or chance.random() < 0.6,
+                is_pending=may_wait and chance.random() > 0.3,
+                folder=chance.randint(1, 2) if number > 0 and chance.random() > 0.6 else 0,
+            )
+        )
+    return Shape(
+        source=source,
         sequence=chance.random() < 0.6,
-        key=("tenant_id", "id") if chance.random() < 0.3 else ("id",),
-        loads=loads,
-        cases=[[list(phase) for phase in case] for case in cases],
-        seed=seed,
+        key=chance.choice(["number", "text", "pair", "decimal"]),
+        has_before_image=source == "dms" and chance.random() < 0.7,
+        boundaries=tuple(boundaries),
     )
+
+
+def world_of(cases: Sequence[History], shape: Shape) -> World:
+    """Let everything happen to a table of that shape."""
+    world = World(shape, cases)
     _Simulation(world).play()
     return world

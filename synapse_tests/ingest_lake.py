@@ -23,7 +23,9 @@ ORDERS = "bronze/dms/shop/orders"
 EVENTS = "bronze/kconnect/topics/app-events/year=2026/month=03/day=01/hour=00"
 DOCUMENTS = "bronze/kconnect/topics/conversations/year=2026/month=03/day=01/hour=00"
 CHANGES = "bronze/kconnect/topics/cdc.shop.orders/year=2026/month=03/day=01/hour=00"
+REFUNDS = "bronze/kconnect/topics/cdc.shop.refunds/year=2026/month=03/day=01/hour=00"
 SOURCE = "dms.shop.orders"
+REFUNDS_SOURCE = "dms.shop.refunds"
 
 DECLARATIONS = """
 version: 2
@@ -41,6 +43,11 @@ sources:
           - {name: due_on, data_type: date}
           - {name: weight, data_type: double}
           - {name: updated_at, data_type: timestamp}
+      - name: refunds
+        config: {meta: {cdc: {key: [order_id], sequence: True}}}
+        columns:
+          - {name: order_id, data_type: bigint}
+          - {name: label, data_type: varchar}
   - name: kconnect
     tables:
       - name: app_events
@@ -71,9 +78,7 @@ def sequence(number: int) -> str:
     return f"{number:035d}"
 
 
-def change(
-    number: int, order_id: int | None = 1, op: str | None = "I", **values: Any
-) -> dict[str, Any]:
+def change(number: int, order_id: Any = 1, op: str | None = "I", **values: Any) -> dict[str, Any]:
     """A valid change row unless told otherwise."""
     return {
         "Op": op,

@@ -45,14 +45,15 @@ def test_envelopes_become_change_rows_with_and_without_wrapper(lake: Lake) -> No
     lake.land(FILE, lines(records))
     report = lake.ingest()
     assert (report.landed, report.accepted, report.quarantined) == (7, 7, 0)
-    assert lake.rows(SOURCE, COLUMNS) == [
+    assert lake.rows(SOURCE, COLUMNS, "change") == [
         ("D", TEXT, mysql(4), 2, None, None),
         ("I", TEXT, mysql(1), 1, "a", None),
         ("U", TEXT, mysql(2), 1, "b", None),
         ("U", TEXT, mysql(3), 2, "b", 1),
     ]
-    (row,) = lake.manifest()
-    assert (row["source"], row["kind"], row["epoch"]) == (SOURCE, "change", None)
+    assert lake.rows(SOURCE, COLUMNS, "truncate") == [("T", TEXT, mysql(5), None, None, None)]
+    kinds = [(row["source"], row["kind"], row["epoch"]) for row in lake.manifest()]
+    assert kinds == [(SOURCE, "change", None), (SOURCE, "truncate", None)]
 
 
 def test_a_snapshot_is_a_load_and_a_postgres_lsn_is_a_sequence(lake: Lake) -> None:

@@ -25,10 +25,11 @@ from synapse.ingest.store import RefusalWriter
 from synapse.runner.lease import lease
 from synapse_tests.ingest_lake import (
     AS_OF,
-    CHANGES,
     DOCUMENTS,
     EVENTS,
     ORDERS,
+    REFUNDS,
+    REFUNDS_SOURCE,
     SOURCE,
     Lake,
     change,
@@ -40,6 +41,7 @@ from synapse_tests.ingest_lake import (
 EVENT_SOURCE = "kconnect.app-events"
 READS = {
     SOURCE: '"Op", dms_committed_at, dms_change_seq, order_id, label',
+    REFUNDS_SOURCE: '"Op", dms_committed_at, dms_change_seq, order_id, label',
     EVENT_SOURCE: "event_id, _kafka_offset, _source_file, _source_line, _payload_hash",
     "kconnect.conversations": "conversation_id, position, _source_file",
 }
@@ -70,7 +72,7 @@ def land_some_of_everything(lake: Lake) -> None:
         "after": {"order_id": 9, "label": "cdc"},
         "source": {"ts_ms": 1772323200000, "lsn": 5},
     }
-    lake.land(f"{CHANGES}/cdc.shop.orders+0+0000000000.json", lines([envelope, None, {"op": "?"}]))
+    lake.land(f"{REFUNDS}/cdc.shop.refunds+0+0000000000.json", lines([envelope, None, {"op": "?"}]))
     data = lines([event(1), b"{", event(2), None, event(3, user_id="x")])
     lake.land(f"{EVENTS}/app-events+0+0000000000.json", data)
     lake.land(f"{EVENTS.replace('day=01', 'day=02')}/app-events+0+0000000000.json", data)

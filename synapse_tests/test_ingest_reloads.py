@@ -121,7 +121,7 @@ def test_a_reload_under_a_later_prefix_is_the_next_epoch(lake: Lake) -> None:
 
 def test_a_late_file_of_the_current_reload_joins_it() -> None:
     instant = datetime(2026, 3, 1)
-    current = CurrentEpoch(2, instant, 0, frozenset({"one"}), frozenset({"two"}))
+    current = CurrentEpoch(2, instant, paths=frozenset({"one"}), earlier=frozenset({"two"}))
     late = LoadFile("two", "hash", 0, instant + timedelta(hours=1), instant + timedelta(hours=1))
     plan = plan_epochs(current, [late], as_of=NOW, quiet=timedelta(minutes=30))
     assert plan.accept == {"two": 2}
@@ -129,7 +129,7 @@ def test_a_late_file_of_the_current_reload_joins_it() -> None:
 
 def test_bytes_older_than_the_current_load_are_no_reload() -> None:
     instant = datetime(2026, 3, 1)
-    current = CurrentEpoch(1, instant, 0, frozenset({"one"}))
+    current = CurrentEpoch(1, instant, paths=frozenset({"one"}))
     old = LoadFile("one", "hash", 0, instant - timedelta(days=1), instant - timedelta(days=1))
     plan = plan_epochs(current, [old], as_of=NOW, quiet=timedelta(minutes=30))
     assert not plan.accept

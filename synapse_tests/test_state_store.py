@@ -163,6 +163,7 @@ def test_an_ingest_that_was_overtaken_accepts_nothing(url: str, tmp_path: Path) 
                 outcomes=[],
                 refusals=[],
                 drift=[],
+                layouts=[],
                 counts={},
                 offsets={},
                 touched=[],

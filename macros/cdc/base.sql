@@ -18,6 +18,7 @@
     {%- if not execute -%}{%- do return('select 1 as placeholder') -%}{%- endif -%}
     {%- set table = cdc_table(table_name, source_name) -%}
     {%- set files = files_to_read(table.source, model.name) -%}
+    {%- set has_truncates = cdc_truncate_files(table) | length > 0 -%}
 
 with accepted as (
 
@@ -72,6 +73,10 @@ single as (
         from doubtful
         where {{ cdc_key_match(table, 'doubtful', 'hashed') }}
     )
+    {%- if has_truncates %}
+        -- A truncate names no key by which its repetitions could be found.
+        and hashed._op <> 'T'
+    {%- endif %}
 
 ),
 
@@ -93,6 +98,9 @@ repeated as (
             from doubtful
             where {{ cdc_key_match(table, 'doubtful', 'hashed') }}
         )
+        {%- if has_truncates %}
+            or hashed._op = 'T'
+        {%- endif %}
 
     ) as doubted
 
@@ -120,6 +128,12 @@ known as (
         {{ rows_of_keys(this, table.key, 'landed_keys') | indent(8) }}
 
     ) as of_landed_keys
+    {%- if has_truncates %}
+    union all
+    select truncates._change_id
+    from {{ this }} as truncates
+    where truncates.{{ table.key[0] }} is null
+    {%- endif %}
 
 )
 {%- endif %}

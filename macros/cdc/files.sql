@@ -97,15 +97,16 @@
 {%- endmacro %}
 
 
-{# What an incremental run of a model must recompute: 'all' (first build, full refresh, or a load
-   landed, which may move an epoch and empty keys it does not name), 'some' (keys of pending files)
-   or 'none'. #}
+{# What an incremental run of a model must recompute: 'all' (first build, full refresh, or a load or
+   truncate landed, which may move an epoch and empty keys it does not name), 'some' (keys of pending
+   files) or 'none'. #}
 {% macro pending_scope(base_name, model_name) -%}
     {%- if not execute or not is_incremental() or not ops_table_exists('files_seen') -%}
         {%- do return('all') -%}
     {%- endif -%}
     {%- set counts = run_query(
-        "select count(*) as files, sum(case when pending.kind = 'load' then 1 else 0 end) as loads from "
+        "select count(*) as files, "
+        ~ "sum(case when pending.kind in ('load', 'truncate') then 1 else 0 end) as sweeping from "
         ~ files_pending(base_name, model_name) ~ ' as pending'
     ).rows[0] -%}
     {%- if counts[0] == 0 -%}{%- do return('none') -%}{%- endif -%}

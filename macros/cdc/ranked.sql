@@ -1,7 +1,8 @@
 {# CTEs, the last of them `ranked`: the changes of the keys in scope in the one order that all engines
    and all splittings agree on, `_rank` ascending. Rows: base changes; departures (the old key of an
-   update that changed its key is deleted by it); absences (a key that an epoch's load does not name no
-   longer exists from its instant on).
+   update that changed its key is deleted by it); truncations (each key is deleted by a truncate of its
+   table, which names none); absences (a key that an epoch's load does not name no longer exists from
+   its instant on).
    Order: epoch; absence, load, change; sequence where declared, else commit time. Still tied, content
    decides: with an insert among the tied D < I < U, else U < D; then updated_at; then the hash.
 
@@ -14,6 +15,7 @@
 {% macro cdc_ranked(table, base, base_name, model_name, scope) -%}
 {%- set epochs = cdc_epochs(table) -%}
 {%- set reloads = epochs | rejectattr('instant', 'none') | list -%}
+{%- set truncate_files = cdc_truncate_files(table) -%}
 {%- if scope == 'some' -%}
 {%- set range = pending_range(base_name, model_name) -%}
 affected as (
@@ -56,6 +58,11 @@ chosen as (
 
     select {{ cdc_keys(table, 'logged') }}
     from {{ base }} as logged
+    {%- if truncate_files | length > 0 %}
+    -- A truncate is an event of every key.
+    where logged._op <> 'T'
+    group by {{ cdc_keys(table, 'logged') }}
+    {%- else %}
     group by {{ cdc_keys(table, 'logged') }}
     having count(*) > 1
         {%- if reloads %}
@@ -63,6 +70,7 @@ chosen as (
         or min({{ cdc_placed_epoch(epochs, 'logged._epoch', 'logged._committed_at') | indent(8) }})
         < {{ reloads[-1].epoch }}
         {%- endif %}
+    {%- endif %}
     union all
     select
         {%- for key in table.key %}
@@ -74,6 +82,10 @@ chosen as (
 ),
 {%- endif %}
 
+{% if truncate_files | length > 0 -%}
+{{ cdc_truncate_ctes(table, base, truncate_files) }}
+
+{% endif -%}
 placed as (
 
     {{ cdc_placed(table, base, epochs, scope) | indent }}
@@ -247,6 +259,21 @@ from (
                 )
                 {%- endfor %}
         )
+    {%- if cdc_truncate_files(table) | length > 0 %}
+    union all
+    select
+        {{ cdc_keys(table, 'emptied') }},
+        emptied._change_id,
+        emptied._op,
+        emptied._tie_op,
+        emptied._load_epoch,
+        {%- for name in carried %}
+        emptied.{{ name }},
+        {%- endfor %}
+        emptied._updated_at,
+        emptied._is_departure
+    from emptied
+    {%- endif %}
 
 ) as events
 {%- endmacro %}
@@ -277,6 +304,9 @@ from (
         from chosen
         where {{ cdc_key_match(table, 'chosen', 'single') }}
     )
+    {%- if cdc_truncate_files(table) | length > 0 %}
+        and single._op <> 'T'
+    {%- endif %}
 
 ) as lone
 {%- endmacro %}

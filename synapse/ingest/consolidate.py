@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from synapse.ingest.convert import canonical_json, convert
-from synapse.ingest.model import Drift, Harvest, Kind, Outcome, Refusal, Unit
+from synapse.ingest.model import Drift, DriftKind, Harvest, Kind, Outcome, Refusal, Unit
 from synapse.ingest.records import Records
 from synapse.ingest.shapes import Batch, Rows, Rowset, Shape, lineage_prefix
 
@@ -122,7 +122,9 @@ class Converter:
     def _see_drift(self, names: set[str], delivery: Delivery) -> None:
         for name in names:
             path = delivery.outcome.file.path
-            self.harvest.see_drift(Drift(self._shape.source, name, "undeclared", "json", path))
+            self.harvest.see_drift(
+                Drift(self._shape.source, name, DriftKind.UNDECLARED, "json", path)
+            )
 
     def _convert(self) -> None:
         batch = self._batch

@@ -13,7 +13,8 @@ from synapse.declarations import Column, DmsTable
 from synapse.ingest.model import Kind
 from synapse.ingest.shapes import Batch, Rows
 
-_OPS = {"c": "I", "u": "U", "d": "D", "r": "I"}
+_OPS = {"c": "I", "u": "U", "d": "D", "r": "I", "t": "T"}
+_KINDS = {"r": Kind.LOAD, "t": Kind.TRUNCATE}
 _FILE_NUMBER = re.compile(r"([0-9]+)$")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # Debezium writes this for a large PostgreSQL value that an update did not touch.
@@ -65,14 +66,12 @@ class DebeziumShape:
         return value
 
     def rows(self, batch: Batch) -> Rows:
-        """Flatten envelopes; a truncate (op t) gives no row."""
+        """Flatten envelopes; a truncate (op t) gives a row without a key."""
         columns: dict[str, list[Any]] = {column.name: [] for column in self.columns}
         rows = Rows(columns, [], kinds=[])
         assert rows.kinds is not None
         for index, value in enumerate(batch.values):
             envelope = self.unwrap(value)
-            if envelope["op"] == "t":
-                continue
             try:
                 change = self._change(envelope, _field_types(value))
             except EnvelopeError as error:
@@ -94,7 +93,16 @@ class DebeziumShape:
 
     def _change(self, envelope: dict[str, Any], types: dict[str, dict[str, Any]]) -> _Change:
         op, source = envelope["op"], envelope["source"]
-        kind = Kind.LOAD if op == "r" else Kind.CHANGE
+        kind = _KINDS.get(op, Kind.CHANGE)
+        if kind is Kind.TRUNCATE:
+            return _Change(
+                kind=kind,
+                op=_OPS[op],
+                committed_at=_moment(source["ts_ms"]),
+                sequence=self._sequence(source),
+                image={},
+                before_key={},
+            )
         image = envelope["before"] if op == "d" else envelope["after"]
         image = {name: _plain(value, types.get(name)) for name, value in image.items()}
         lacking = [key for key in self._table.key if image.get(key) is None]

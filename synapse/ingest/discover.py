@@ -26,14 +26,15 @@ Stat = tuple[str, int, str]  # path, size, etag
 class Listing:
     """One look at bronze. since: dated folders before it are left out (None: a sweep of all).
 
-    files: how many were listed. unknown: undeclared sources and how many files they hold; they are
-    reported, not refused.
+    files: how many were listed. dms_paths: paths of those that DMS landed. unknown: undeclared
+    sources and how many files they hold; they are reported, not refused.
     """
 
     lake: Lake
     declarations: Declarations
     since: date | None
     files: int = 0
+    dms_paths: set[str] = field(default_factory=set)
     unknown: dict[str, int] = field(default_factory=lambda: defaultdict(int))
 
     def below(self, folder: str) -> Iterator[BronzeFile]:
@@ -51,6 +52,7 @@ class Listing:
         while some := list(islice(listed, _FILES_AT_ONCE)):
             by_table: dict[DmsTable, list[BronzeFile]] = defaultdict(list)
             for file in some:
+                self.dms_paths.add(file.path)
                 table = owner.of(file.path)
                 if table is None:
                     folders = file.path[len(DMS_ROOT) + 1 :].split("/")[:-1][:2]
@@ -101,7 +103,10 @@ class _Owner:
 
 
 def new_among(ledger: Ledger, source: str, files: Iterable[BronzeFile]) -> list[BronzeFile]:
-    """Files of a source whose path, size and etag the ledger does not know."""
+    """Files of a source whose path, size and etag the ledger does not know.
+
+    Changes that wait are among them; LOAD files that wait are not, which are asked for by source.
+    """
     listed = list(files)
     known = ledger.known(source, [file.name for file in listed])
     return [
@@ -109,6 +114,7 @@ def new_among(ledger: Ledger, source: str, files: Iterable[BronzeFile]) -> list[
         for file in listed
         if not any(
             (version.path, version.size, version.etag) == (file.path, file.size, file.etag)
+            and not (version.is_held and kind_of(file) is not Kind.LOAD)
             for version in known.get(file.name, ())
         )
     ]

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from synapse.declarations import DmsTable
 from synapse.ingest.dms_checks import Checks, compile_checks, explain, literal, quoted
 from synapse.ingest.files import aside, retain
+from synapse.ingest.lossless import as_text
 from synapse.ingest.model import BronzeFile, Kind, ManifestRow, Refusal, Unit
 from synapse.lake import Lake
 
@@ -157,7 +158,7 @@ def refusals_of(
     )
     # Every value as text: JSON numbers would lose what a bigint or a decimal holds.
     texts = ", ".join(
-        f"{quoted(name)} := {_as_text(name, physical)}"
+        f"{quoted(name)} := {as_text(quoted(name), physical)}"
         for name, physical in result.checks.layout.items()
     )
     rows = connection.execute(
@@ -172,12 +173,6 @@ def refusals_of(
             _refusal(table, result, Unit.ROW, rule, sentence, number + 1, payload.encode())
         )
     return found
-
-
-def _as_text(name: str, physical: str) -> str:
-    # A moment with zone is UTC here; without its suffix it reads like every other moment of DMS.
-    moment = f"cast({quoted(name)} as timestamp)"
-    return f"cast({moment if physical.endswith('TIME ZONE') else quoted(name)} as varchar)"
 
 
 def _refusal(

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 import orjson
 
 from synapse.declarations import Column, DmsTable
-from synapse.ingest.lossless import conversion, family
-from synapse.ingest.model import Kind
+from synapse.ingest.lossless import compare_types, conversion, family, sql_type
+from synapse.ingest.model import DriftKind, Kind
 
 # Zone-less on purpose: DMS writes UTC, and an offset here would be read as if it were not there.
 _COMMIT_TIME = "[0-9]{4}-[0-9]{2}-[0-9]{2}[ T][0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]+)?"
@@ -30,8 +30,10 @@ class Checks:
 
     refused: (rule, sentence) when no row of such a file can be accepted. projection: SQL of each
     column that a rewritten file gets. rewrite: some column must be written in its declared type.
-    transfer: SQL of the transfer time of a LOAD row. layout: columns of the file, name -> type.
-    undeclared: name -> physical type. missing: declared columns that the file lacks.
+    transfer: SQL of the transfer time of a LOAD row, of the commit time of a change. layout: the
+    columns of the file, name -> type. undeclared: name -> physical type. missing: declared columns
+    that the file lacks. data: name -> physical type of what the source's table holds, declared or
+    not, by its declared name.
     """
 
     rules: list[RowRule] = field(default_factory=list)
@@ -42,6 +44,7 @@ class Checks:
     layout: dict[str, str] = field(default_factory=dict)
     undeclared: dict[str, str] = field(default_factory=dict)
     missing: list[str] = field(default_factory=list)
+    data: dict[str, str] = field(default_factory=dict)
 
     @property
     def broken(self) -> str:
@@ -62,7 +65,7 @@ def literal(text: str) -> str:
 def compile_checks(table: DmsTable, kind: Kind, layout: dict[str, str]) -> Checks:
     """The checks for files whose columns are `layout` (name -> DuckDB type, in file order)."""
     present = {name.lower(): (name, physical) for name, physical in layout.items()}
-    checks = Checks(layout=layout)
+    checks = Checks(layout=layout, data=_data_columns(table, layout))
     absent = [name for name in table.key if name.lower() not in present]
     if absent:
         checks.refused = (
@@ -73,7 +76,7 @@ def compile_checks(table: DmsTable, kind: Kind, layout: dict[str, str]) -> Check
         return checks
     _check_op(checks, table, kind, present)
     _check_commit_time(checks, table, kind, present)
-    expected = {table.op_column.lower(), table.commit_column.lower(), table.sequence_column.lower()}
+    expected = _technical(table)
     if table.sequence_column.lower() in present:
         checks.projection.append(_named(present[table.sequence_column.lower()][0]))
     for column in table.columns:
@@ -84,7 +87,6 @@ def compile_checks(table: DmsTable, kind: Kind, layout: dict[str, str]) -> Check
             checks.missing.append(column.name)
     for key in table.key:
         before = f"BI_{key}"
-        expected.add(before.lower())
         if before.lower() in present:
             _check_column(
                 checks, Column(before, table.column(key).data_type), *present[before.lower()]
@@ -97,6 +99,23 @@ def compile_checks(table: DmsTable, kind: Kind, layout: dict[str, str]) -> Check
         name: physical for low, (name, physical) in present.items() if low not in expected
     }
     return checks
+
+
+def _technical(table: DmsTable) -> set[str]:
+    """Columns that DMS adds, in lower case; before images come of the key or of every column."""
+    added = (table.op_column, table.commit_column, table.sequence_column)
+    before = (f"BI_{column.name}" for column in table.columns)
+    return {name.lower() for name in (*added, *before)}
+
+
+def _data_columns(table: DmsTable, layout: dict[str, str]) -> dict[str, str]:
+    declared = {column.name.lower(): column.name for column in table.columns}
+    technical = _technical(table) - declared.keys()
+    return {
+        declared.get(name.lower(), name): physical
+        for name, physical in layout.items()
+        if name.lower() not in technical
+    }
 
 
 def _named(name: str, alias: str | None = None, value: str | None = None) -> str:
@@ -142,9 +161,9 @@ def _check_commit_time(
     broken = "false"
     if kind_of == "text":
         broken = f"not regexp_full_match({name}, {literal(_COMMIT_TIME)}) or {moment} is null"
+    checks.transfer = moment
     if kind is Kind.LOAD:
         broken = f"{name} is not null and ({broken})"
-        checks.transfer = moment
     else:
         broken = f"{name} is null or {broken}"
     expectation = "must be a moment such as 2026-01-31 12:00:00.000000"
@@ -166,12 +185,21 @@ def _check_column(checks: Checks, column: Column, name: str, physical: str) -> N
             RowRule(
                 "column_type",
                 name,
-                f"must fit {column.data_type} without loss",
+                f"must fit {column.data_type} without loss{_way_out(column, physical)}",
                 f"{quoted(name)} is not null and not coalesce({how.test}, false)",
             )
         )
     checks.rewrite = checks.rewrite or not how.in_place
     checks.projection.append(_named(name, column.name, how.value))
+
+
+def _way_out(column: Column, physical: str) -> str:
+    if compare_types(sql_type(column), physical) is not DriftKind.WIDENED:
+        return ""
+    return (
+        f" (the file's column is {physical} and holds more: declare such a type, "
+        "then `synapse quarantine replay`)"
+    )
 
 
 def explain(rules: list[RowRule], broken: list[int], payload: str) -> tuple[str, str]:

@@ -13,15 +13,19 @@ from synapse.ingest.dms import (
 )
 from synapse.ingest.epochs import CurrentEpoch, EpochPlan, LoadFile, plan_epochs
 from synapse.ingest.files import sha256_of
+from synapse.ingest.layouts import Layouts, mark_of
 from synapse.ingest.ledger import LoadVersion
-from synapse.ingest.model import BronzeFile, Drift, Harvest, Kind, Outcome, State
+from synapse.ingest.model import BronzeFile, Drift, DriftKind, Harvest, Kind, Outcome, State
 from synapse.ingest.store import keep_raw
+from synapse.ingest.switching import debezium_epoch
 from synapse.ingest.work import Work
 
 
 def ingest_table(work: Work, table: DmsTable, files: list[BronzeFile]) -> Harvest:
     """Deal with the table's new files, and again with those that waited for their reload."""
     harvest = Harvest()
+    # Of a table that switches its source, files of the topic may wait beside those of DMS.
+    files = [file for file in files if file.path.startswith(f"{DMS_ROOT}/")]
     work.lake.fetch(files)
     digests = {file.path: sha256_of(work.lake.root / file.path) for file in files}
     known = work.ledger.hashes(table.source, digests.values(), work.forget)
@@ -30,7 +34,7 @@ def ingest_table(work: Work, table: DmsTable, files: list[BronzeFile]) -> Harves
         version.path
         for versions in named.values()
         for version in versions
-        if (version.path, version.sha256) not in work.forget
+        if (version.path, version.sha256) not in work.forget and not version.is_held
     }
     fresh: list[tuple[BronzeFile, str]] = []
     again: list[tuple[BronzeFile, str, str]] = []
@@ -47,28 +51,37 @@ def ingest_table(work: Work, table: DmsTable, files: list[BronzeFile]) -> Harves
             fresh.append((file, digest))
     checked = [Checked(file, digest, kind_of(file)) for file, digest in fresh]
     check_files(work.connection, work.lake.root, table, checked)
-    plan = _plan(work, table, [result for result in checked if result.kind is Kind.LOAD])
+    loads = [result for result in checked if result.kind is Kind.LOAD]
+    current = debezium_epoch(work, table) or _current_epoch(table, work.ledger.loads(table.source))
+    plan = _plan(work, table, current, loads)
+    for result in loads:
+        result.transfer_from = plan.declared.get(result.file.path, result.transfer_from)
+    _hold_changes(table, current, plan, checked)
+    _say_taken(work, table, current, plan, harvest)
     for result in checked:
         if result.file.path in plan.held:
             outcome = _outcome(table, result, State.HELD)
             outcome.landed = result.rows
             harvest.outcomes.append(outcome)
             continue
-        _see_drift(harvest, table, result)
         _take(work, table, result, plan.accept.get(result.file.path), known_paths, harvest)
+    _see_drift(
+        work, table, [result for result in checked if result.file.path not in plan.held], harvest
+    )
     for reason in sorted(set(plan.held.values())):
         waiting = [path for path, why in plan.held.items() if why == reason]
         harvest.notices.append(
-            f"{table.source}: {len(waiting)} LOAD file(s) wait, first {waiting[0]}: {reason}"
+            f"{table.source}: {len(waiting)} file(s) wait, first {waiting[0]}: {reason}"
         )
     _repeat(table, again, known, plan.held, harvest)
+    if any(outcome.state is State.ACCEPTED for outcome in harvest.outcomes):
+        work.fed[table.source] = max(plan.accept.values(), default=0)
     work.lake.release(files)
     return harvest
 
 
-def _plan(work: Work, table: DmsTable, loads: list[Checked]) -> EpochPlan:
+def _plan(work: Work, table: DmsTable, current: CurrentEpoch, loads: list[Checked]) -> EpochPlan:
     versions = work.ledger.loads(table.source)
-    current = _current_epoch(table, versions)
     candidates = [
         LoadFile(
             path=result.file.path,
@@ -88,7 +101,45 @@ def _plan(work: Work, table: DmsTable, loads: list[Checked]) -> EpochPlan:
         and (version.path, version.sha256) not in work.forget
         and (version.path, version.size, version.etag) in work.on_disk
     ]
-    return plan_epochs(current, candidates, as_of=work.as_of, quiet=work.quiet)
+    newest = max((file.prefix for file in candidates), default=0)
+    by_prefix = table.reload_at.get(table.prefixes[newest])
+    return plan_epochs(
+        current,
+        candidates,
+        as_of=work.as_of,
+        quiet=work.quiet,
+        is_confirmed=table.source in work.confirmed,
+        declared=table.reload_at.get(str(current.number + 1), by_prefix),
+    )
+
+
+def _hold_changes(
+    table: DmsTable, current: CurrentEpoch, plan: EpochPlan, checked: list[Checked]
+) -> None:
+    """DMS takes a table over from Debezium by a load: its changes since the switch wait for it."""
+    if not current.is_of_other_source or current.number + 1 in plan.accept.values():
+        return
+    for result in checked:
+        committed = result.transfer_to
+        if result.kind is Kind.LOAD or committed is None or current.instant is None:
+            continue
+        if committed >= current.instant:
+            plan.held[result.file.path] = (
+                f"Debezium feeds {table.source} since {current.instant} and DMS's changes cannot "
+                "be ordered against its; they are taken once a full load of DMS has landed"
+            )
+
+
+def _say_taken(
+    work: Work, table: DmsTable, current: CurrentEpoch, plan: EpochPlan, harvest: Harvest
+) -> None:
+    if current.number == 0 or current.number + 1 not in plan.accept.values():
+        return
+    why = ", which was confirmed" if table.source in work.confirmed else ""
+    harvest.notices.append(
+        f"{table.source}: a reload was taken{why}: epoch {current.number + 1}. Keys that it does "
+        "not name no longer exist since its earliest transfer time"
+    )
 
 
 def _prefix_of(table: DmsTable, path: str) -> int:
@@ -109,7 +160,7 @@ def _current_epoch(table: DmsTable, versions: list[LoadVersion]) -> CurrentEpoch
     return CurrentEpoch(
         number=number,
         instant=min(instants, default=None),
-        prefix=max((_prefix_of(table, path) for path in paths), default=0),
+        prefixes=frozenset(_prefix_of(table, path) for path in paths) or frozenset({0}),
         paths=paths,
         earlier=frozenset(version.path for version in accepted) - paths,
     )
@@ -127,13 +178,20 @@ def _outcome(table: DmsTable, result: Checked, state: State) -> Outcome:
     )
 
 
-def _see_drift(harvest: Harvest, table: DmsTable, result: Checked) -> None:
-    if result.checks is None:
-        return
-    for name, physical in result.checks.undeclared.items():
-        harvest.see_drift(Drift(table.source, name, "undeclared", physical, result.file.path))
-    for name in result.checks.missing:
-        harvest.see_drift(Drift(table.source, name, "missing", "", result.file.path))
+def _see_drift(work: Work, table: DmsTable, results: list[Checked], harvest: Harvest) -> None:
+    marked = [(mark_of(result.file, result.transfer_to), result) for result in results]
+    layouts = Layouts(table.source, work.ledger.layout(table.source))
+    for mark, result in sorted(marked, key=lambda pair: (pair[0], pair[1].file.path)):
+        if result.checks is None:
+            continue
+        path, checks = result.file.path, result.checks
+        for name, physical in checks.undeclared.items():
+            harvest.see_drift(Drift(table.source, name, DriftKind.UNDECLARED, physical, path))
+        for name in checks.missing:
+            harvest.see_drift(Drift(table.source, name, DriftKind.MISSING, "", path))
+        for drift in layouts.see(path, mark, checks.data):
+            harvest.see_drift(drift)
+    harvest.layouts += layouts.columns
 
 
 def _take(

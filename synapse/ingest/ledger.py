@@ -23,10 +23,21 @@ from synapse.ingest.ledger_rows import (
     add_files,
     add_refusals,
     forget_versions,
+    read_layout,
     replace_files,
+    replace_layouts,
     touch_files,
 )
-from synapse.ingest.model import BronzeFile, Counts, Drift, Kind, Outcome, Refusal, State
+from synapse.ingest.model import (
+    BronzeFile,
+    Counts,
+    Drift,
+    Kind,
+    LayoutColumn,
+    Outcome,
+    Refusal,
+    State,
+)
 from synapse.ingest.offsets import add_offsets, gaps
 from synapse.runner.clock import utc_now
 from synapse.state_store import open_store
@@ -44,6 +55,12 @@ class Version:
     size: int
     etag: str
     landed: int
+    state: State
+
+    @property
+    def is_held(self) -> bool:
+        """Whether it waits, and is looked at again by every ingest that lists it."""
+        return self.state == State.HELD
 
 
 @dataclass(frozen=True)
@@ -75,7 +92,8 @@ class Ledger:
     def known(self, source: str, names: Iterable[str]) -> dict[str, list[Version]]:
         """Versions of files of these names, by name; claims of the running run among them."""
         files = t.FILES.c
-        columns = (files.name, files.path, files.sha256, files.size, files.etag, files.landed)
+        named = ("name", "path", "sha256", "size", "etag", "landed", "state")
+        columns = [files[name] for name in named]
         found: dict[str, list[Version]] = {}
         wanted = sorted(set(names))
         with self.engine.connect() as connection:
@@ -95,7 +113,7 @@ class Ledger:
         """(source, LOAD file) of files that wait for their reload to be complete."""
         files = t.FILES.c
         query = select(files.source, files.path, files.size, files.etag).where(
-            files.state == State.HELD
+            files.state == State.HELD, files.kind == Kind.LOAD
         )
         if source is not None:
             query = query.where(files.source == source)
@@ -152,6 +170,36 @@ class Ledger:
                     if (row.path, row.sha256) not in forget:
                         found.setdefault(row.sha256, []).append((row.path, row.landed))
         return found
+
+    def layout(self, source: str) -> list[LayoutColumn]:
+        """The source's columns as its files have ever carried them."""
+        with self.engine.connect() as connection:
+            return read_layout(connection, source)
+
+    def accepted_dms_files(self) -> dict[str, list[tuple[str, Kind]]]:
+        """Source -> (path, kind) of its Parquet files that were accepted, in whole or in part."""
+        files = t.FILES.c
+        query = (
+            select(files.source, files.path, files.kind)
+            .where(files.state == State.ACCEPTED, files.path.startswith("bronze/dms/"))
+            .distinct()
+        )
+        found: dict[str, list[tuple[str, Kind]]] = {}
+        with self.engine.connect() as connection:
+            for row in connection.execute(query):
+                found.setdefault(row.source, []).append((row.path, Kind(row.kind)))
+        return found
+
+    def has_files_below(self, source: str, prefix: str) -> bool:
+        """Whether a file of the source below that folder was accepted, in whole or in part."""
+        files = t.FILES.c
+        query = select(files.path).where(
+            files.source == source,
+            files.state == State.ACCEPTED,
+            files.path.startswith(prefix, autoescape=True),
+        )
+        with self.engine.connect() as connection:
+            return connection.execute(query.limit(1)).first() is not None
 
     def version(self, source: str, path: str, sha256: str) -> Any:
         """The row of one version of a file (columns of tables.FILES), or None."""
@@ -239,6 +287,13 @@ class Ledger:
             add_files(connection, run_id, outcomes)
             add_refusals(connection, run_id, refusals, utc_now())
 
+    def note(self, run_id: str, message: str) -> None:
+        """Record with a run what a person decided for it."""
+        with self.engine.begin() as connection:
+            connection.execute(
+                update(t.RUNS).where(t.RUNS.c.run_id == run_id).values(message=message)
+            )
+
     def fail(self, run_id: str, message: str) -> None:
         """Record that a run failed, and free what it had claimed."""
         with self.engine.begin() as connection:
@@ -257,6 +312,7 @@ class Ledger:
         outcomes: list[Outcome],
         refusals: list[Refusal],
         drift: list[Drift],
+        layouts: list[LayoutColumn],
         counts: dict[str, Counts],
         offsets: dict[tuple[str, int], list[tuple[int, int]]],
         touched: list[tuple[str, BronzeFile, str]],
@@ -279,6 +335,7 @@ class Ledger:
             touch_files(connection, touched)
             add_refusals(connection, run_id, refusals, now)
             add_drift(connection, run_id, drift, now)
+            replace_layouts(connection, layouts)
             add_counts(connection, run_id, counts)
             add_offsets(connection, offsets)
             if sweep is not None:

@@ -10,7 +10,7 @@ from sqlalchemy import bindparam, delete, insert, select, update
 from sqlalchemy.engine import Connection
 
 from synapse.ingest import tables as t
-from synapse.ingest.model import BronzeFile, Counts, Drift, Outcome, Refusal, State
+from synapse.ingest.model import BronzeFile, Counts, Drift, LayoutColumn, Outcome, Refusal, State
 
 _BATCH = 5_000
 
@@ -134,14 +134,40 @@ def add_drift(connection: Connection, run_id: str, drift: list[Drift], now: date
                 insert(table).values(
                     source=item.source,
                     column_name=item.column,
-                    change=item.change,
+                    change=str(item.change),
                     physical_type=item.physical_type,
+                    was=item.was,
                     path=item.path,
                     run_id=run_id,
                     first_seen=now,
                     last_seen=now,
                 )
             )
+
+
+def replace_layouts(connection: Connection, layouts: list[LayoutColumn]) -> None:
+    """Write the layouts of the tables that are named."""
+    table = t.LAYOUTS
+    for source in sorted({item.source for item in layouts}):
+        connection.execute(delete(table).where(table.c.source == source))
+    rows = [
+        {("column_name" if name == "column" else name): value for name, value in vars(item).items()}
+        for item in layouts
+    ]
+    for batch in chunks(rows):
+        connection.execute(insert(table), batch)
+
+
+def read_layout(connection: Connection, source: str) -> list[LayoutColumn]:
+    """A table's columns as they have ever come, in the order of the files."""
+    table = t.LAYOUTS
+    query = select(table).where(table.c.source == source).order_by(table.c.position)
+    return [
+        LayoutColumn(
+            **{("column" if name == "column_name" else name): value for name, value in row.items()}
+        )
+        for row in connection.execute(query).mappings()
+    ]
 
 
 def add_counts(connection: Connection, run_id: str, counts: dict[str, Counts]) -> None:

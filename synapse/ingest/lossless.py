@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass
 
 from synapse.declarations import Column
+from synapse.ingest.model import DriftKind
 
 _DECIMAL = re.compile(r"DECIMAL\(([0-9]+),([0-9]+)\)")
 _SIGNED_BITS = {"TINYINT": 7, "SMALLINT": 15, "INTEGER": 31, "BIGINT": 63, "HUGEINT": 127}
@@ -38,7 +39,10 @@ def sql_type(column: Column) -> str:
 
 
 def family(physical: str) -> str:
-    """Family of a DuckDB type: text, int, decimal, float, bool, timestamp, date or other."""
+    """Family of a DuckDB type.
+
+    text, int, decimal, float, bool, timestamp, date, binary, time or other.
+    """
     if physical in ("VARCHAR", "UUID", "JSON") or physical.startswith("ENUM("):
         return "text"
     if physical in _INTEGER_BITS:
@@ -51,7 +55,70 @@ def family(physical: str) -> str:
         return "bool"
     if physical.startswith("TIMESTAMP"):
         return "timestamp"
-    return "date" if physical == "DATE" else "other"
+    return {"DATE": "date", "BLOB": "binary", "TIME": "time"}.get(physical, "other")
+
+
+def as_text(name: str, physical: str) -> str:
+    """SQL of a column (`name`, already quoted) as text, from which it could be made again.
+
+    Bytes (PostgreSQL bytea, MySQL blob) become hexadecimal digits; a moment is one in UTC and says
+    so by having no offset, like every moment that DMS writes.
+    """
+    kind = family(physical)
+    if kind == "binary":
+        return f"lower(hex({name}))"
+    if physical.endswith("TIME ZONE") and kind == "timestamp":
+        return f"cast(cast({name} as timestamp) as varchar)"
+    return f"cast({name} as varchar)"
+
+
+def compare_types(before: str, after: str) -> DriftKind | None:
+    """Whether a column's new physical type holds more, less or other values; None: the same."""
+    if before == after or _span(before) == _span(after):
+        return None
+    if _holds(after, before):
+        return DriftKind.WIDENED
+    return DriftKind.NARROWED if _holds(before, after) else DriftKind.RETYPED
+
+
+def _span(physical: str) -> tuple[str, int, int]:
+    """(family, digits before the point or bits, digits after it) that a type has room for."""
+    kind = family(physical)
+    decimal = _DECIMAL.fullmatch(physical)
+    if decimal:
+        return "number", int(decimal[1]) - int(decimal[2]), int(decimal[2])
+    if kind == "int":
+        # A decimal holds an integer type from as many digits on as its largest value has.
+        return (
+            "int",
+            -_UNSIGNED_BITS[physical] if physical in _UNSIGNED_BITS else (_SIGNED_BITS[physical]),
+            0,
+        )
+    if kind == "float":
+        return "float", {"FLOAT": 24, "DOUBLE": 53}[physical], 0
+    if kind == "timestamp":
+        # With zone or without, DMS means UTC.
+        return (
+            "moment",
+            1,
+            {"TIMESTAMP_S": 0, "TIMESTAMP_MS": 3, "TIMESTAMP_NS": 9}.get(physical, 6),
+        )
+    if kind == "date":
+        return "moment", 1, -1
+    return (kind if kind != "other" else physical), 0, 0
+
+
+def _holds(wide: str, narrow: str) -> bool:
+    """Whether every value of the one type is a value of the other."""
+    (kind, room, decimals), (other, needed, fraction) = _span(wide), _span(narrow)
+    if other == "int":
+        bits, is_unsigned = abs(needed), needed < 0
+        if kind == "int":
+            return room >= bits if room > 0 else is_unsigned and -room >= bits
+        if kind == "number":
+            return room >= len(str(2**bits))
+        return kind == "float" and room >= bits
+    return kind == other and room >= needed and decimals >= fraction
 
 
 def conversion(name: str, physical: str, column: Column) -> Conversion | None:
@@ -61,7 +128,7 @@ def conversion(name: str, physical: str, column: Column) -> Conversion | None:
         return None
     target = sql_type(column)
     if target == "VARCHAR":
-        return Conversion(f"cast({name} as varchar)", None, in_place=kind == "text")
+        return Conversion(as_text(name, physical), None, in_place=kind == "text")
     if target in ("BIGINT", "INTEGER"):
         return _to_integer(name, physical, kind, target)
     if column.decimal:

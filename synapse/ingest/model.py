@@ -9,10 +9,11 @@ from enum import StrEnum
 
 
 class Kind(StrEnum):
-    """How silver reads a file: a full load, changes, or records of a topic."""
+    """How silver reads a file: a full load, changes, truncates, or records of a topic."""
 
     LOAD = "load"
     CHANGE = "change"
+    TRUNCATE = "truncate"
     TOPIC = "topic"
 
 
@@ -153,24 +154,76 @@ class ManifestRow:
     epoch_at: datetime | None = None
 
 
+class DriftKind(StrEnum):
+    """How the columns of a file differ: from the declaration, or from the table's last layout.
+
+    UNDECLARED came without being declared, MISSING is declared and did not come. The others compare
+    with the files before: RETYPED is a new type that holds neither more nor less, but other values.
+    """
+
+    UNDECLARED = "undeclared"
+    MISSING = "missing"
+    ADDED = "added"
+    DROPPED = "dropped"
+    RENAMED = "renamed"
+    WIDENED = "widened"
+    NARROWED = "narrowed"
+    RETYPED = "retyped"
+
+
+_DRIFT = {
+    DriftKind.UNDECLARED: "column {column} ({physical_type}) of {path} is not declared; it is not "
+    "in silver until models/bronze declares it",
+    DriftKind.MISSING: "declared column {column} is missing from {path}",
+    DriftKind.ADDED: "column {column} ({physical_type}) is new since {path}",
+    DriftKind.DROPPED: "column {column} ({physical_type}) no longer comes since {path}",
+    DriftKind.RENAMED: "column {was} is probably called {column} ({physical_type}) since {path}: "
+    "one went as the other came; declare the new name, and coalesce the two where both are read",
+    DriftKind.WIDENED: "column {column} was {was} and is {physical_type} since {path}; values that "
+    "the declared type cannot hold are quarantined",
+    DriftKind.NARROWED: "column {column} was {was} and is only {physical_type} since {path}; what "
+    "the source cut off cannot be seen here",
+    DriftKind.RETYPED: "column {column} was {was} and is {physical_type} since {path}; values that "
+    "do not become the declared type exactly are quarantined",
+}
+
+
 @dataclass(frozen=True)
 class Drift:
-    """A column that came undeclared, or a declared one that did not come."""
+    """A difference between the columns of a file and what was to be expected (`change`).
+
+    was: the former name of a renamed column, the former type of a retyped one.
+    """
 
     source: str
     column: str
-    change: str
+    change: DriftKind
     physical_type: str
     path: str
+    was: str = ""
 
     def sentence(self) -> str:
         """For a person."""
-        if self.change == "undeclared":
-            return (
-                f"{self.source}: column {self.column} ({self.physical_type}) of {self.path} is not "
-                "declared; it is not in silver until models/bronze declares it"
-            )
-        return f"{self.source}: declared column {self.column} is missing from {self.path}"
+        return f"{self.source}: {_DRIFT[self.change].format(**vars(self))}"
+
+
+@dataclass(frozen=True)
+class LayoutColumn:
+    """A column of a table as its files carry it.
+
+    physical_type: DuckDB's name. first_path, last_path: files that carried it so, the oldest and
+    the newest; last_mark orders files by when they were written (see layouts.py). is_current: it is
+    so in the newest file.
+    """
+
+    source: str
+    column: str
+    physical_type: str
+    position: int
+    first_path: str
+    last_path: str
+    last_mark: str
+    is_current: bool
 
 
 @dataclass
@@ -178,6 +231,7 @@ class Harvest:
     """All that one step of ingest brings in; steps are merged before anything is committed.
 
     touched: (source, file, sha256) of bytes known under the same path, with new size and etag.
+    layouts: columns of the tables whose layouts were looked at, all of each table's.
     """
 
     outcomes: list[Outcome] = field(default_factory=list)
@@ -186,6 +240,7 @@ class Harvest:
     drift: dict[tuple[str, str, str], Drift] = field(default_factory=dict)
     notices: list[str] = field(default_factory=list)
     touched: list[tuple[str, BronzeFile, str]] = field(default_factory=list)
+    layouts: list[LayoutColumn] = field(default_factory=list)
 
     def see_drift(self, drift: Drift) -> None:
         """Keep the first sighting."""
@@ -198,6 +253,7 @@ class Harvest:
         self.manifest += other.manifest
         self.notices += other.notices
         self.touched += other.touched
+        self.layouts += other.layouts
         for drift in other.drift.values():
             self.see_drift(drift)
 

@@ -84,6 +84,11 @@ class PartWriter:
         shutil.rmtree(self._scratch)
         return self._written
 
+    def discard(self) -> None:
+        """Give up what was taken; nothing of it has been written where it could be seen."""
+        self._held, self._held_bytes, self._runs = {}, 0, {}
+        shutil.rmtree(self._scratch, ignore_errors=True)
+
     def _spill(self) -> None:
         self._scratch.mkdir(parents=True, exist_ok=True)
         for kind, day, table in self._days():

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -21,8 +21,8 @@ import duckdb
 import pyarrow as pa
 from sqlalchemy.exc import SQLAlchemyError
 
-from synapse.declarations import load_declarations
-from synapse.errors import SynapseError
+from synapse.declarations import Declarations, load_declarations
+from synapse.errors import SynapseError, UsageError
 from synapse.feedback.service import Feedback
 from synapse.garbage import without_cycle_search
 from synapse.ingest.claims import Claims
@@ -36,6 +36,7 @@ from synapse.ingest.readers import Readers, give_back_memory
 from synapse.ingest.recover import recover
 from synapse.ingest.store import RefusalWriter
 from synapse.ingest.topics import ingest_topic
+from synapse.ingest.vanished import vanished_notices
 from synapse.ingest.work import Work
 from synapse.lake import Lake
 from synapse.progress import Progress
@@ -83,24 +84,31 @@ def ingest(
     run_id: str | None = None,
     sweep: bool | None = True,
     progress: Progress | None = None,
+    confirm_reloads: Collection[str] = (),
 ) -> IngestReport:
     """Find what is new in bronze; accept, consolidate or quarantine it, and say so.
 
     as_of: aware, or naive UTC. sweep: list all of bronze; else only dated folders of the lookback,
     and all where a day has passed since the last sweep (None). progress is called with (what, done,
-    total). Raises SynapseError for an empty lake, wrong declarations or a store that cannot be
+    total). confirm_reloads: sources (dms.<schema>.<table>) whose waiting reload is complete, as
+    somebody knows who started it.
+
+    Raises SynapseError for an empty lake, wrong declarations or a store that cannot be
     reached, LeaseHeldError while another ingest is at work; bad input is quarantined and raises
     nothing.
     """
     began = time.monotonic()
     give_back_memory()
     declarations = load_declarations(project_dir)
+    _require_tables(declarations, confirm_reloads)
     feedback = Feedback.load(project_dir)
     lake = settings.open_lake()
     require_bronze(lake)
     as_of_utc = naive_utc(as_of)
     with opened(settings, lake, run_id) as (ledger, part_id):
         ledger.begin(part_id, as_of_utc)
+        if confirm_reloads:
+            ledger.note(part_id, f"reload confirmed: {', '.join(sorted(confirm_reloads))}")
         # Records are trees: searching them for cycles doubles the time of parsing.
         with (
             failing(ledger, part_id),
@@ -122,6 +130,7 @@ def ingest(
                 recorded=recorded,
                 readers=readers,
                 progress=progress,
+                confirmed=frozenset(confirm_reloads),
             )
             waiting, gone = _held(ledger, loads)
             harvest = Harvest()
@@ -139,6 +148,7 @@ def ingest(
         if resolutions:
             QuarantineIndex(ledger.engine).resolve(resolutions.values(), part_id)
         gaps = ledger.offset_gaps()
+        vanished = vanished_notices(ledger, listing.dms_paths) if is_sweep else []
     total = Counts()
     for count in counts.values():
         total.add(count)
@@ -149,12 +159,22 @@ def ingest(
         sources=dict(sorted(counts.items())),
         unknown=dict(listing.unknown),
         drift=list(harvest.drift.values()),
-        notices=[*_notices(listing, harvest, gaps), *feedback.tell(settings.state)],
+        notices=[*_notices(listing, harvest, gaps), *vanished, *feedback.tell(settings.state)],
         is_sweep=is_sweep,
         listed=listing.files,
         requests=lake.requests,
         seconds=round(time.monotonic() - began, 3),
     )
+
+
+def _require_tables(declarations: Declarations, sources: Collection[str]) -> None:
+    known = [table.source for table in declarations.tables]
+    for source in sources:
+        if source not in known:
+            raise UsageError(
+                f"No table {source!r} is declared, so no reload of it can be confirmed; the tables "
+                f"are {', '.join(sorted(known))}."
+            )
 
 
 def new_work(
@@ -216,7 +236,7 @@ def failing(ledger: Ledger, run_id: str) -> Iterator[None]:
 def _held(
     ledger: Ledger, loads: frozenset[Stat]
 ) -> tuple[dict[str, list[BronzeFile]], list[tuple[str, str]]]:
-    """Held files that are still in bronze as they were, by source, and those that are not."""
+    """Held LOAD files that are in bronze as they were, by source, and those that are not."""
     waiting: dict[str, list[BronzeFile]] = defaultdict(list)
     gone: list[tuple[str, str]] = []
     for source, file in ledger.held():
@@ -265,6 +285,7 @@ def commit(
         outcomes=harvest.outcomes,
         refusals=harvest.refusals,
         drift=list(harvest.drift.values()),
+        layouts=harvest.layouts,
         counts=counts,
         offsets=work.claims.offsets,
         touched=harvest.touched,

@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, DateTime, Index, Integer, MetaData, String, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+)
 from sqlalchemy.sql.elements import ColumnElement
 
 METADATA = MetaData()
@@ -139,8 +150,23 @@ DRIFT = Table(
     Column("column_name", _NAME, primary_key=True),
     Column("change", String(16), primary_key=True),
     Column("physical_type", _NAME, nullable=False),
+    Column("was", _NAME, nullable=False),
     Column("path", _PATH, nullable=False),
     Column("run_id", _NAME, nullable=False),
     Column("first_seen", DateTime, nullable=False),
     Column("last_seen", DateTime, nullable=False),
+)
+
+# Columns of the files of each table as they have ever come; the current ones are the last layout.
+LAYOUTS = Table(
+    "ingest_layouts",
+    METADATA,
+    Column("source", _NAME, primary_key=True),
+    Column("column_name", _NAME, primary_key=True),
+    Column("physical_type", _NAME, primary_key=True),
+    Column("position", Integer, nullable=False),
+    Column("first_path", _PATH, nullable=False),
+    Column("last_path", _PATH, nullable=False),
+    Column("last_mark", String(64), nullable=False),
+    Column("is_current", Boolean, nullable=False),
 )

@@ -31,6 +31,7 @@ from synapse.ingest.reading import (
 from synapse.ingest.records import WHOLE_BYTES, UnreadableError
 from synapse.ingest.shapes import Rowset, lineage_prefix
 from synapse.ingest.store import keep_raw
+from synapse.ingest.switching import Switch, snapshot_epoch
 from synapse.ingest.work import Work
 
 # A job is large enough to be worth its journey, and small enough that its rows are no burden.
@@ -56,15 +57,12 @@ def ingest_topic(work: Work, target: Topic | DmsTable, files: Iterable[BronzeFil
         step.settle(result)
     for file in step.large:
         step.read_large(file)
-    step.harvest.manifest += step.writer.finish()
-    return step.harvest
+    return step.finish()
 
 
 def part_writer(work: Work, target: Topic | DmsTable, part_id: str) -> PartWriter:
     """What writes the parts of a topic; load rows (Debezium snapshots) get the newest epoch."""
-    is_table = isinstance(target, DmsTable)
-    loads = work.ledger.loads(target.source) if is_table else []
-    epoch = max((load.epoch or 1 for load in loads), default=1)
+    epoch = snapshot_epoch(work, target)
     scratch = work.lake.root / "consolidated" / f".{part_id}"
     return PartWriter(work.lake, name_of(target), shape_of(target), part_id, epoch, scratch)
 
@@ -76,6 +74,7 @@ class _Topic:
         self.large: list[BronzeFile] = []
         self._work = work
         self._target = target
+        self._switch = Switch.of(work, target)
         self._file_column = f"{lineage_prefix(shape_of(target))}_file"
         self._jobs_known: deque[tuple[list[BronzeFile], Known]] = deque()
         self._done = 0
@@ -109,6 +108,7 @@ class _Topic:
         return not any(
             (version.path, version.size, version.etag) == (file.path, file.size, file.etag)
             and (version.path, version.sha256) not in self._work.forget
+            and not version.is_held
             for version in versions
         )
 
@@ -122,10 +122,11 @@ class _Topic:
         by_path = {file.path: file for file in files}
         withdrawn = set()
         for outcome in result.outcomes:
-            fate = self._fate(outcome, known.get(outcome.file.name, []))
+            versions = known.get(outcome.file.name, [])
+            fate = self._fate(outcome, versions)
             if fate is not Fate.NEW:
                 withdrawn.add(outcome.file.path)
-            self._book(outcome, fate)
+            self._book(outcome, fate, versions)
         refusals = result.refusals
         if withdrawn:
             refusals = [refusal for refusal in refusals if refusal.path not in withdrawn]
@@ -136,7 +137,7 @@ class _Topic:
         self._refuse(refusals)
         for drift in result.drift:
             self.harvest.see_drift(drift)
-        self.writer.add(result.tables)
+        self._write(result.tables)
         self.large += result.large
         self._done += len(files)
         if self._work.progress:
@@ -149,7 +150,9 @@ class _Topic:
         twins = {
             version.path: version.landed
             for version in versions
-            if version.sha256 == digest and (version.path, digest) not in self._work.forget
+            if version.sha256 == digest
+            and (version.path, digest) not in self._work.forget
+            and not version.is_held
         }
         twins |= self._work.claims.recent(outcome.source, outcome.file.name, digest)
         if path in twins:
@@ -162,7 +165,7 @@ class _Topic:
         is_recorded = path in self._work.recorded.paths and outcome.state is State.ACCEPTED
         return Fate.RECORDED if is_recorded else Fate.NEW
 
-    def _book(self, outcome: Outcome, fate: Fate) -> None:
+    def _book(self, outcome: Outcome, fate: Fate, versions: list[Version]) -> None:
         """Write down what became of a file that has been read."""
         file, digest = outcome.file, outcome.sha256
         outcome.kafka_topic = name_of(self._target)
@@ -175,17 +178,37 @@ class _Topic:
             outcome.quarantined = len(refused)
             outcome.accepted = outcome.landed - len(refused)
             self._refuse(list(refused.values()))
-        if (file.path, digest) in self._work.forget:
-            # The ledger has a row of it, which is replaced when all is committed.
+        is_known = any((one.path, one.sha256) == (file.path, digest) for one in versions)
+        if is_known or self._switch is not None:
+            # A row of the ledger is replaced, or files may have to wait: when all is committed.
             self.harvest.outcomes.append(outcome)
         else:
             self._work.claims.add(outcome)
 
     def _refuse(self, refusals: list[Refusal]) -> None:
-        if self._work.forget:
+        if self._work.forget or self._switch is not None:
             self.harvest.refusals += refusals
         else:
             self._work.claims.refuse(refusals)
+
+    def _write(self, tables: list[Rowset]) -> None:
+        if self._switch is not None:
+            self._switch.see(tables)
+        self.writer.add(tables)
+
+    def finish(self) -> Harvest:
+        """Write the parts, unless the topic has to wait for its snapshot."""
+        harvest = self.harvest
+        if self._switch is not None:
+            harvest.outcomes.sort(key=lambda outcome: outcome.file.path)
+            why = self._switch.why_held()
+            if why is not None:
+                self.writer.discard()
+                return self._switch.hold(harvest, why)
+            if harvest.outcomes:
+                harvest.notices.append(self._switch.sentence())
+        harvest.manifest += self.writer.finish()
+        return harvest
 
     def _without(self, rowset: Rowset, paths: set[str]) -> Rowset:
         is_withdrawn = pc.is_in(rowset.table.column(self._file_column), pa.array(sorted(paths)))
@@ -203,8 +226,8 @@ class _Topic:
             examine(path)
         except UnreadableError as error:
             refusals.append(refused_whole(outcome, str(error)))
-        known = self._work.ledger.known(outcome.source, [file.name])
-        fate = self._fate(outcome, known.get(file.name, []))
+        versions = self._work.ledger.known(outcome.source, [file.name]).get(file.name, [])
+        fate = self._fate(outcome, versions)
         if fate is Fate.NEW and outcome.state is State.ACCEPTED:
             refusals += self._read_pieces(outcome, path)
         elif fate is Fate.RECORDED:
@@ -215,7 +238,7 @@ class _Topic:
             if any(refusal.unit is Unit.FILE or not refusal.payload for refusal in refusals):
                 keep_raw(lake, file, outcome.sha256)
             self._refuse(refusals)
-        self._book(outcome, fate)
+        self._book(outcome, fate, versions)
         lake.release([file])
 
     def _read_pieces(self, outcome: Outcome, path: Path) -> list[Refusal]:
@@ -232,7 +255,7 @@ class _Topic:
             outcome.landed += len(piece.values)
             offset = None if first is None else first + number - 1
             converter.add(piece, Delivery(outcome, number, offset))
-            self.writer.add(converter.take())
+            self._write(converter.take())
         for drift in converter.harvest.drift.values():
             self.harvest.see_drift(drift)
         return refusals + converter.harvest.refusals

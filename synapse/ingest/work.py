@@ -23,7 +23,9 @@ class Work:
     """One ingest: as_of is naive UTC, part_id names the files that it writes.
 
     on_disk: (path, size, etag) of LOAD files in bronze. forget: (path, sha256) of refused files
-    that are tried again, as if they had just landed.
+    that are tried again, as if they had just landed. confirmed: sources whose waiting reload a
+    person says is complete. fed: tables that DMS has fed in this very ingest, with their newest
+    epoch (0 without a load).
     """
 
     lake: Lake
@@ -36,6 +38,8 @@ class Work:
     on_disk: frozenset[tuple[str, int, str]] = frozenset()
     recorded: Recorded = field(default_factory=Recorded)
     forget: frozenset[tuple[str, str]] = frozenset()
+    confirmed: frozenset[str] = frozenset()
+    fed: dict[str, int] = field(default_factory=dict)
     readers: Readers = field(default_factory=Readers)
     progress: Progress | None = None
 

@@ -86,7 +86,10 @@ MUTANTS = {
         "then case when ordered._tie_op = 'D' then 0 else 2 end",
         "then case when ordered._tie_op = 'D' then 2 else 0 end",
     ),
-    "the oldest change wins": ("order by ranked._rank desc", "order by ranked._rank"),
+    "the oldest change wins": (
+        "lead(ordered._op) over key_order is null as _is_last",
+        "lag(ordered._op) over key_order is null as _is_last",
+    ),
     "absence after load": ("0 as _stage", "3 as _stage"),
     "a delete closes nothing": ("where bounded._op <> 'D'", "where true"),
 }

@@ -179,7 +179,10 @@ def _outcome(table: DmsTable, result: Checked, state: State) -> Outcome:
 
 
 def _see_drift(work: Work, table: DmsTable, results: list[Checked], harvest: Harvest) -> None:
-    marked = [(mark_of(result.file, result.transfer_to), result) for result in results]
+    marked = [
+        (mark_of(result.file, result.transfer_to if result.kind is Kind.LOAD else None), result)
+        for result in results
+    ]
     layouts = Layouts(table.source, work.ledger.layout(table.source))
     for mark, result in sorted(marked, key=lambda pair: (pair[0], pair[1].file.path)):
         if result.checks is None:

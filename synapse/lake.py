@@ -117,8 +117,15 @@ class LocalLake:
         """See Lake."""
         root = f"{self.root}/"
         for file in files:
-            with open(root + file.path, "rb", buffering=0) as stream:  # noqa: PTH123 - half the time
-                yield stream.read()
+            # The plain calls: a file object costs as much again as opening and reading.
+            descriptor = os.open(root + file.path, os.O_RDONLY)
+            try:
+                data = os.read(descriptor, file.size + 1)
+                while len(data) != file.size and (more := os.read(descriptor, 1 << 20)):
+                    data += more  # it has been written since it was listed
+            finally:
+                os.close(descriptor)
+            yield data
 
     def fetch(self, files: Sequence[BronzeFile]) -> None:
         """They are at hand."""

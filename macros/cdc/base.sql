@@ -1,7 +1,7 @@
 {# base_dms__<table>: every distinct change, typed, append-only. Reads exactly the manifest's files
    that this model has not seen, as literals.
-   What it reads of what it holds: the key column, and for keys that landed now the identities of
-   their changes, because a change can only repeat a change of its own key. Within what landed, two
+   What it reads of what it holds: keys and commit times, and where both equal those of what landed
+   the identities, because a change can only repeat one of its own key and time. Within what landed, two
    changes can only be one where key, epoch and commit time are equal; all others go straight from
    the files into the table, hashed once and neither sorted nor held. #}
 {% macro cdc_base(table_name, source_name='dms_synapse') -%}
@@ -125,7 +125,9 @@ known as (
     select of_landed_keys._change_id
     from (
 
-        {{ rows_of_keys(this, table.key, 'landed_keys') | indent(8) }}
+        {{ rows_of_keys(
+            this, table.key, 'landed_keys', ['_change_id'], alike=['_committed_at']
+        ) | indent(8) }}
 
     ) as of_landed_keys
     {%- if has_truncates %}

@@ -49,7 +49,7 @@ select
     states._source_file,
     states._ingested_at
 from states
-left join {{ 'changes' if scope == 'some' else base }} as valued
+left join {{ values_of(base, table.key, 'states', '_values_id') if scope == 'some' else base }} as valued
     on {{ cdc_key_match(table, 'states', 'valued') }}
     and states._values_id = valued._change_id
 {%- if scope == 'all' %}

@@ -100,7 +100,7 @@ left join versions
 {%- else %}
 from versions
 {%- endif %}
-left join {{ 'changes' if scope == 'some' else base }} as valued
+left join {{ values_of(base, table.key, 'versions', '_change_id') if scope == 'some' else base }} as valued
     on {{ cdc_key_match(table, 'versions', 'valued') }}
     and versions._change_id = valued._change_id
 {%- if scope == 'all' %}

@@ -7,9 +7,10 @@
    decides: with an insert among the tied D < I < U, else U < D; then updated_at; then the hash.
 
    Keys in scope are in `chosen`. Where few keys are affected ('some') these are they, and `changes`
-   holds their rows, values included: the pending files' rows are found by their time of ingest, then
-   one pass over the key column (and one over the before images, nearly all NULL) leads to the rows of
-   those keys, and nothing else is read. In a rebuild ('all') they are the keys with more than one
+   holds their rows, but only what orders them: the pending files' rows are found by their time of
+   ingest, then one pass over the key column (and one over the before images, nearly all NULL) leads to
+   the rows of those keys, and nothing else is read. Values are read of the changes that are left, for
+   the current state nearly always of rows that have just landed. In a rebuild ('all') they are the keys with more than one
    event; a key with one needs no order, and cdc_lone gives its row as it stands. No values are carried
    through the sorts of a rebuild: they are looked up for the rows that are left. #}
 {% macro cdc_ranked(table, base, base_name, model_name, scope) -%}
@@ -50,7 +51,7 @@ chosen as (
 
 changes as (
 
-    {{ rows_of_keys(base, table.key, 'chosen') | indent }}
+    {{ rows_of_keys(base, table.key, 'chosen', cdc_order_columns(table)) | indent }}
 
 ),
 {%- else -%}
@@ -342,4 +343,18 @@ end
         {{ qualifier }}._bi_{{ key }} <> {{ qualifier }}.{{ key }}{{ ' or ' if not loop.last }}
         {%- endfor -%}
     ) and {{ qualifier }}._op = 'U'
+{%- endmacro %}
+
+
+{# Columns of base_ that decide the order of changes, and what goes with it through the sorts. #}
+{% macro cdc_order_columns(table) -%}
+    {%- set names = table.key | list -%}
+    {%- for key in table.key -%}{%- do names.append('_bi_' ~ key) -%}{%- endfor -%}
+    {%- if 'updated_at' in cdc_column_names(table) and 'updated_at' not in names -%}
+        {%- do names.append('updated_at') -%}
+    {%- endif -%}
+    {%- do return(names + [
+        '_change_id', '_op', '_epoch', '_change_seq', '_committed_at', '_row_hash', '_source_file',
+        '_ingested_at',
+    ]) -%}
 {%- endmacro %}

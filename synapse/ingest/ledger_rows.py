@@ -21,9 +21,19 @@ def chunks(rows: list[dict[str, Any]]) -> Iterable[list[dict[str, Any]]]:
 
 
 def add_files(connection: Connection, run_id: str, outcomes: list[Outcome]) -> None:
-    """Write versions that the ledger does not know."""
+    """Write versions of topic files that the ledger does not know.
+
+    Straight to the driver, which takes half the time: these rows have no value (a moment, say) that
+    SQLAlchemy would have to convert.
+    """
+    statement = insert(t.FILES).compile(dialect=connection.dialect)
+    names = statement.positiontup
     for batch in chunks([_file_row(outcome, run_id) for outcome in outcomes]):
-        connection.execute(insert(t.FILES), batch)
+        if names is None:
+            connection.exec_driver_sql(str(statement), batch)
+        else:
+            ordered = [tuple(row[name] for name in names) for row in batch]
+            connection.exec_driver_sql(str(statement), ordered)
 
 
 def replace_files(connection: Connection, run_id: str, outcomes: list[Outcome]) -> None:

@@ -6,6 +6,7 @@ import hashlib
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from functools import cached_property
 
 
 class Kind(StrEnum):
@@ -50,7 +51,7 @@ class BronzeFile:
     size: int
     etag: str
 
-    @property
+    @cached_property
     def name(self) -> str:
         """The file's own name."""
         return self.path.rsplit("/", 1)[-1]

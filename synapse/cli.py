@@ -26,6 +26,7 @@ from synapse.options import AsOfOption, JsonOption, LakeOption, ProjectOption
 from synapse.project import find_project
 from synapse.runner.clock import parse_as_of, resolve_as_of
 from synapse.settings import SCHEDULES, Settings
+from synapse.system_errors import explain
 from synapse.terminal import err, out, print_json, progress_bar
 
 if TYPE_CHECKING:
@@ -383,11 +384,15 @@ def main() -> None:
     try:
         app()
     except SynapseError as error:
-        err.print(
-            f"error: {error}",
-            style="red",
-            highlight=False,
-            soft_wrap=True,
-            markup=False,
-        )
-        sys.exit(error.exit_code)
+        _stop(str(error), error.exit_code)
+    except Exception as error:
+        # What the machine refuses anywhere is no defect of ours; all else is, and shows its trace.
+        said = explain(error, "a file of the lake or the state store (SYNAPSE_STATE)")
+        if said is None:
+            raise
+        _stop(said, 1)
+
+
+def _stop(sentence: str, exit_code: int) -> None:
+    err.print(f"error: {sentence}", style="red", highlight=False, soft_wrap=True, markup=False)
+    sys.exit(exit_code)

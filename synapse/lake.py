@@ -8,7 +8,10 @@ read with the system's own calls: for 70,000 small ones that takes a fifth of an
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import shutil
+import stat
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 from pathlib import Path
@@ -19,6 +22,8 @@ from synapse.ingest.model import BronzeFile
 
 # S3 Standard in sa-east-1; what a sweep costs is said in these.
 DOLLARS_PER_LIST = 0.007 / 1_000
+# Folders that ingest writes; bronze is never touched.
+WRITTEN = ("manifest", "consolidated", "quarantine", "retained")
 
 
 class Lake(Protocol):
@@ -27,11 +32,13 @@ class Lake(Protocol):
     root: the local folder, which is the lake itself or what is at hand of it.
     location: how people and engines name the lake: a folder or s3://bucket/prefix.
     requests: how many LIST requests were paid for.
+    passed_over: files that cannot be named in a ledger, as people may read their names.
     """
 
     root: Path
     location: str
     requests: int
+    passed_over: set[str]
 
     def entries(self, folder: str) -> tuple[list[BronzeFile], list[str]]:
         """Files of a folder and names of its subfolders, each sorted.
@@ -65,7 +72,10 @@ class Lake(Protocol):
         ...
 
     def tidy(self) -> None:
-        """The end of an ingest: nothing that was fetched or published need stay at hand."""
+        """Before and after an ingest: leave no half-written file of one that was cut short.
+
+        Nothing that was fetched or published need stay at hand either.
+        """
         ...
 
     def sync(self, folder: str) -> Path:
@@ -80,9 +90,10 @@ class LocalLake:
         self.root = root
         self.location = str(root)
         self.requests = 0
+        self.passed_over: set[str] = set()
 
     def entries(self, folder: str) -> tuple[list[BronzeFile], list[str]]:
-        """See Lake."""
+        """See Lake. Passed over: links that lead nowhere, pipes, sockets and devices."""
         files, below = [], []
         with (
             contextlib.suppress(FileNotFoundError, NotADirectoryError),
@@ -92,26 +103,39 @@ class LocalLake:
                 name = entry.name
                 if name.startswith((".", "_")):
                     continue
-                if entry.is_dir():
+                about = _stat(entry)
+                if about is None:
+                    continue
+                if not _is_text(name):
+                    self.passed_over.add(f"{folder}/{_readable(name)}")
+                elif stat.S_ISDIR(about.st_mode):
                     below.append(name)
-                else:
-                    stat = entry.stat()
-                    version = str(stat.st_mtime_ns)
-                    files.append(BronzeFile(f"{folder}/{name}", stat.st_size, version))
+                elif stat.S_ISREG(about.st_mode):
+                    version = str(about.st_mtime_ns)
+                    files.append(BronzeFile(f"{folder}/{name}", about.st_size, version))
         files.sort(key=lambda file: file.path)
         return files, sorted(below)
 
     def listing(self, folder: str, since: date | None = None) -> Iterator[BronzeFile]:
         """See Lake."""
-        return self._walk(folder, "", since)
+        return self._walk(folder, "", since, ())
 
-    def _walk(self, folder: str, digits: str, since: date | None) -> Iterator[BronzeFile]:
+    def _walk(
+        self, folder: str, digits: str, since: date | None, above: tuple[tuple[int, int], ...]
+    ) -> Iterator[BronzeFile]:
+        try:
+            about = os.stat(f"{self.root}/{folder}")  # noqa: PTH116 - once a folder
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        here = about.st_dev, about.st_ino
+        if here in above:  # a link that leads back up
+            return
         files, below = self.entries(folder)
         yield from files
         for name in below:
             is_old, dated = is_before(digits, name, since)
             if not is_old:
-                yield from self._walk(f"{folder}/{name}", dated, since)
+                yield from self._walk(f"{folder}/{name}", dated, since, (*above, here))
 
     def read(self, files: Sequence[BronzeFile]) -> Iterator[bytes]:
         """See Lake."""
@@ -137,11 +161,40 @@ class LocalLake:
         """It is where it belongs."""
 
     def tidy(self) -> None:
-        """It all stays where it is."""
+        """See Lake. What is written begins with '.' until it is whole."""
+        for folder in WRITTEN:
+            for place, folders, names in os.walk(self.root / folder):
+                for name in names:
+                    if name.startswith(".") and name.endswith(".tmp"):
+                        Path(place, name).unlink(missing_ok=True)
+                for name in [name for name in folders if name.startswith(".")]:
+                    shutil.rmtree(Path(place, name), ignore_errors=True)
+                    folders.remove(name)
 
     def sync(self, folder: str) -> Path:
         """See Lake."""
         return self.root / folder
+
+
+def _stat(entry: os.DirEntry[str]) -> os.stat_result | None:
+    """What an entry is, None where it leads nowhere or has just vanished."""
+    try:
+        return entry.stat()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            return None
+        raise
+
+
+def _is_text(name: str) -> bool:
+    """Whether a name is UTF-8; others can be opened, but no store or Parquet file can hold them."""
+    return name.isascii() or not any("\ud800" <= sign <= "\udfff" for sign in name)
+
+
+def _readable(name: str) -> str:
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 def open_lake(location: str, root: Path) -> Lake:

@@ -11,8 +11,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import obstore
-from obstore.exceptions import BaseError, NotFoundError, PreconditionError
+from obstore.exceptions import BaseError, GenericError, NotFoundError, PreconditionError
 from obstore.store import S3Store
+from tenacity import (
+    AsyncRetrying,
+    Retrying,
+    retry_if_exception_type,
+    stop_after_attempt,
+    stop_after_delay,
+    wait_random_exponential,
+)
 
 from synapse.dated_folders import is_before
 from synapse.errors import SynapseError
@@ -22,10 +30,15 @@ if TYPE_CHECKING:
     from obstore.store import S3Config
 
 _Result = TypeVar("_Result")
+_TRIES = 5
 _REQUESTS_AT_ONCE = 32
 _KEYS_PER_LIST = 1_000  # what S3 answers to one LIST
 _BYTES_PER_PIECE = 8 * 1024 * 1024
 _IN_ONE_REQUEST = 64 * 1024 * 1024
+
+
+class _CutShortError(Exception):
+    """An answer that was not all of the file."""
 
 
 class S3Lake:
@@ -39,6 +52,7 @@ class S3Lake:
         self.root = root
         self.location = location.rstrip("/")
         self.requests = 0
+        self.passed_over: set[str] = set()  # keys are always text
         bucket, _, prefix = self.location.removeprefix("s3://").partition("/")
         endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
         seconds = int(os.environ.get("SYNAPSE_S3_TIMEOUT_SECONDS") or "30")
@@ -52,12 +66,23 @@ class S3Lake:
             prefix=prefix or None,
             config=config,
             client_options={
-                "timeout": timedelta(seconds=seconds),
+                # Of silence: a large file may take as long as it keeps coming.
+                "connect_timeout": timedelta(seconds=seconds),
+                "read_timeout": timedelta(seconds=seconds),
+                "timeout": timedelta(seconds=60 * seconds),
                 "allow_http": bool(endpoint and endpoint.startswith("http://")),
             },
             # SlowDown and time-outs are S3's way of saying "later": wait, with jitter.
             retry_config={"max_retries": 8, "retry_timeout": timedelta(seconds=4 * seconds)},
         )
+        # The store tries requests again, not answers that break off: those are tried again here,
+        # but nothing that has already been tried for that long.
+        self._again: dict[str, Any] = {
+            "retry": retry_if_exception_type((GenericError, _CutShortError)),
+            "wait": wait_random_exponential(multiplier=0.1, max=5),
+            "stop": stop_after_attempt(_TRIES) | stop_after_delay(4 * seconds),
+            "reraise": True,
+        }
 
     def __reduce__(self) -> tuple[type[S3Lake], tuple[str, Path]]:
         """Readers in other processes connect anew."""
@@ -66,7 +91,7 @@ class S3Lake:
     def entries(self, folder: str) -> tuple[list[BronzeFile], list[str]]:
         """See Lake."""
         try:
-            found = obstore.list_with_delimiter(self._store, f"{folder}/")
+            found = Retrying(**self._again)(obstore.list_with_delimiter, self._store, f"{folder}/")
         except BaseError as error:
             raise self._failed(f"list {self.location}/{folder}", error) from error
         files = sorted(map(_bronze_file, found["objects"]), key=lambda file: file.path)
@@ -97,9 +122,27 @@ class S3Lake:
                 yield from self._walk(f"{folder}/{name}", dated, since)
 
     def _flat(self, folder: str) -> Iterator[BronzeFile]:
-        for page in obstore.list(self._store, f"{folder}/", chunk_size=_KEYS_PER_LIST):
+        last: str | None = None
+
+        def go_on() -> Iterator[Any]:
+            return iter(
+                obstore.list(self._store, f"{folder}/", offset=last, chunk_size=_KEYS_PER_LIST)
+            )
+
+        pages = go_on()
+
+        def one_more() -> Any:
+            nonlocal pages
+            try:
+                return next(pages, None)
+            except BaseError:
+                pages = go_on()
+                raise
+
+        while page := Retrying(**self._again)(one_more):
             self.requests += 1
             for each in page:
+                last = each["path"]
                 parts = each["path"][len(folder) + 1 :].split("/")
                 if not any(part.startswith((".", "_")) for part in parts):
                     yield _bronze_file(each)
@@ -109,10 +152,15 @@ class S3Lake:
         yield from self._run(self._gather([self._bytes_of(file) for file in files]))
 
     async def _bytes_of(self, file: BronzeFile) -> bytes:
+        return await AsyncRetrying(**self._again)(self._bytes_once, file)
+
+    async def _bytes_once(self, file: BronzeFile) -> bytes:
         answer = await obstore.get_async(
             self._store, file.path, options={"if_match": file.etag} if file.etag else None
         )
-        return (await answer.bytes_async()).to_bytes()
+        data = (await answer.bytes_async()).to_bytes()
+        _require_whole(file, len(data))
+        return data
 
     def fetch(self, files: Sequence[BronzeFile]) -> None:
         """See Lake."""
@@ -120,6 +168,9 @@ class S3Lake:
         self._run(self._gather([self._fetch(file) for file in missing]))
 
     async def _fetch(self, file: BronzeFile) -> None:
+        await AsyncRetrying(**self._again)(self._fetch_once, file)
+
+    async def _fetch_once(self, file: BronzeFile) -> None:
         target = self.root / file.path
         target.parent.mkdir(parents=True, exist_ok=True)
         temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
@@ -129,6 +180,7 @@ class S3Lake:
         with temporary.open("wb") as stream:
             async for piece in answer.stream(min_chunk_size=_BYTES_PER_PIECE):
                 stream.write(piece)
+        _require_whole(file, temporary.stat().st_size)
         temporary.replace(target)
 
     def release(self, files: Iterable[BronzeFile]) -> None:
@@ -139,7 +191,8 @@ class S3Lake:
     def publish(self, path: str) -> None:
         """See Lake. A PUT is atomic, and so is the end of a multipart upload."""
         try:
-            obstore.put(
+            Retrying(**self._again)(
+                obstore.put,
                 self._store,
                 path,
                 self.root / path,
@@ -188,15 +241,21 @@ class S3Lake:
                 f"A file of {self.location} vanished while it was being read; nothing was "
                 f"accepted. Run `synapse ingest` again. ({_first_line(error)})"
             ) from error
-        except BaseError as error:
+        except (BaseError, _CutShortError) as error:
             raise self._failed(f"read {self.location}", error) from error
 
-    def _failed(self, what: str, error: BaseError) -> SynapseError:
+    def _failed(self, what: str, error: Exception) -> SynapseError:
         return SynapseError(
             f"S3 could not {what}: {_first_line(error)}. Check the bucket, AWS_REGION, the "
             "credentials and AWS_ENDPOINT_URL; when S3 was only busy, run the command again: "
             "nothing is lost and nothing is taken twice."
         )
+
+
+def _require_whole(file: BronzeFile, size: int) -> None:
+    """Raise for an answer that is shorter or longer than what was listed."""
+    if size != file.size:
+        raise _CutShortError(f"{file.path} came with {size:,} of its {file.size:,} bytes")
 
 
 def _bronze_file(found: Any) -> BronzeFile:

@@ -58,9 +58,10 @@ class Claims:
 
     def refuse(self, refusals: list[Refusal]) -> None:
         """Keep what was refused."""
-        if refusals:
-            self._writer.add(refusals)
-            self._refusals += refusals
+        for start in range(0, len(refusals), _PER_TRANSACTION):
+            some = refusals[start : start + _PER_TRANSACTION]
+            self._writer.add(some)
+            self._refusals += some
             if len(self._refusals) >= _PER_TRANSACTION:
                 self.flush()
 

@@ -128,13 +128,14 @@ class Converter:
 
     def _convert(self) -> None:
         batch = self._batch
+        digests = self._digests(batch)
         if batch.values:
             rows = self._shape.rows(batch)
             self._see_image_drift(batch)
             arrays, refused = self._typed(rows)
             for index, (rule, sentence) in sorted(refused.items()):
                 self._refuse(batch.file_of[index], batch.position[index], rule, sentence)
-            self._split_by_kind(rows, arrays, refused)
+            self._split_by_kind(rows, arrays | self._lineage(rows, digests), refused)
         self._batch = Batch()
         self._deliveries = []
 
@@ -159,7 +160,7 @@ class Converter:
     def _split_by_kind(
         self, rows: Rows, arrays: dict[str, pa.Array], refused: dict[int, tuple[str, str]]
     ) -> None:
-        table = pa.table(arrays | self._lineage(rows))
+        table = pa.table(arrays)
         kinds = rows.kinds or [Kind.TOPIC] * table.num_rows
         for kind in sorted(set(kinds)):
             if refused or rows.kinds is not None:
@@ -171,11 +172,27 @@ class Converter:
             else:
                 self.tables.append(Rowset(kind, table))
 
-    def _lineage(self, rows: Rows) -> dict[str, pa.Array]:
+    def _digests(self, batch: Batch) -> list[str]:
+        """The hash of each record; those that are nested too deep to be written are refused."""
+        try:
+            return [_digest(value) for value in batch.values]
+        except TypeError:
+            pass
+        digests, well = [], []
+        for index, value in enumerate(batch.values):
+            try:
+                digests.append(_digest(value))
+                well.append(index)
+            except TypeError:
+                said = "the record is nested more than 250 levels deep"
+                self._refuse(batch.file_of[index], batch.position[index], "readable", said)
+        for column in (batch.values, batch.file_of, batch.position):
+            column[:] = [column[index] for index in well]
+        return digests
+
+    def _lineage(self, rows: Rows, digests: list[str]) -> dict[str, pa.Array]:
         batch, deliveries = self._batch, self._deliveries
-        hashes = pa.array(
-            [hashlib.sha256(canonical_json(value)).hexdigest()[:_DIGEST] for value in batch.values]
-        )
+        hashes = pa.array(digests, type=pa.string())
         record = pa.array(rows.record_of, type=pa.int64())
         file = pa.array(batch.file_of, type=pa.int64()).take(record)
         place = pa.array(batch.position, type=pa.int64()).take(record)
@@ -196,6 +213,10 @@ class Converter:
             f"{of}_file": of_file(paths, pa.string()),
             f"{of}_line": pc.add(numbers, place),
         }
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(canonical_json(value)).hexdigest()[:_DIGEST]
 
 
 def _complaint(validator: jsonschema_rs.Draft202012Validator, value: Any) -> str:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal, InvalidOperation
+from decimal import Context, Decimal, InvalidOperation
 from typing import Any
 
 import orjson
@@ -183,7 +184,8 @@ def _decimal(value: Any, precision: int, scale: int) -> Decimal:
         number = Decimal(text)
     except InvalidOperation as error:
         raise UnconvertibleError("is no decimal number") from error
-    digits = number.normalize().as_tuple()
+    # With room for every digit: the usual context would round off those beyond 28.
+    digits = number.normalize(Context(prec=max(len(text), 1))).as_tuple()
     exponent = int(digits.exponent)
     if -exponent > scale or len(digits.digits) + exponent > precision - scale:
         raise UnconvertibleError(f"does not fit decimal({precision},{scale}) without loss")
@@ -199,4 +201,7 @@ def _double(value: Any) -> float:
         raise UnconvertibleError("is no number")
     if not isinstance(value, int | float | str):
         raise UnconvertibleError("is no number")
-    return float(value)
+    number = float(value)
+    if math.isinf(number):
+        raise UnconvertibleError("is more than a double holds")
+    return number

@@ -17,6 +17,7 @@ _OPS = {"c": "I", "u": "U", "d": "D", "r": "I", "t": "T"}
 _KINDS = {"r": Kind.LOAD, "t": Kind.TRUNCATE}
 _FILE_NUMBER = re.compile(r"([0-9]+)$")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_SENTENCE = 200
 # Debezium writes this for a large PostgreSQL value that an update did not touch.
 _UNAVAILABLE = "__debezium_unavailable_value"
 _NANOSECONDS_OF = {
@@ -76,6 +77,11 @@ class DebeziumShape:
                 change = self._change(envelope, _field_types(value))
             except EnvelopeError as error:
                 rows.refused[index] = error.args[0], error.args[1]
+                continue
+            except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+                # The JSON Schema leaves open what Connect's encodings may hold.
+                said = f"the envelope cannot be read: {error}"
+                rows.refused[index] = "schema", said[:_SENTENCE]
                 continue
             table = self._table
             row = {
@@ -163,7 +169,7 @@ def _plain(value: Any, schema: dict[str, Any] | None) -> Any:
         return value
     name = schema.get("name")
     if name == "org.apache.kafka.connect.data.Decimal" and isinstance(value, str):
-        unscaled = int.from_bytes(base64.b64decode(value), "big", signed=True)
+        unscaled = int.from_bytes(base64.b64decode(value, validate=True), "big", signed=True)
         scale = int(schema.get("parameters", {}).get("scale", 0))
         # Built from digits: arithmetic would round to the context's 28.
         digits = tuple(int(digit) for digit in str(abs(unscaled)))

@@ -13,6 +13,8 @@ from synapse.ingest.model import DriftKind, Kind
 # Zone-less on purpose: DMS writes UTC, and an offset here would be read as if it were not there.
 _COMMIT_TIME = "[0-9]{4}-[0-9]{2}-[0-9]{2}[ T][0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]+)?"
 
+_COLUMNS_SHOWN = 40
+
 
 @dataclass(frozen=True)
 class RowRule:
@@ -52,6 +54,12 @@ class Checks:
         return " or ".join(f"({rule.broken})" for rule in self.rules) or "false"
 
 
+def _some(names: list[str]) -> str:
+    shown = ", ".join(names[:_COLUMNS_SHOWN])
+    more = len(names) - _COLUMNS_SHOWN
+    return f"{shown} and {more:,} more" if more > 0 else shown
+
+
 def quoted(name: str) -> str:
     """An SQL identifier."""
     return '"' + name.replace('"', '""') + '"'
@@ -71,7 +79,7 @@ def compile_checks(table: DmsTable, kind: Kind, layout: dict[str, str]) -> Check
         checks.refused = (
             "key_present",
             f"the key of {table.schema}.{table.name} is ({', '.join(table.key)}) but the file has "
-            f"no column {', '.join(absent)}; its columns are {', '.join(layout)}",
+            f"no column {', '.join(absent)}; its columns are {_some(list(layout))}",
         )
         return checks
     _check_op(checks, table, kind, present)

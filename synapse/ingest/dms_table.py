@@ -12,7 +12,7 @@ from synapse.ingest.dms import (
     refusals_of,
 )
 from synapse.ingest.epochs import CurrentEpoch, EpochPlan, LoadFile, plan_epochs
-from synapse.ingest.files import sha256_of
+from synapse.ingest.files import retain, sha256_of
 from synapse.ingest.layouts import Layouts, mark_of
 from synapse.ingest.ledger import LoadVersion
 from synapse.ingest.model import BronzeFile, Drift, DriftKind, Harvest, Kind, Outcome, State
@@ -50,6 +50,9 @@ def ingest_table(work: Work, table: DmsTable, files: list[BronzeFile]) -> Harves
             first[digest] = file.path
             fresh.append((file, digest))
     checked = [Checked(file, digest, kind_of(file)) for file, digest in fresh]
+    for result in checked:
+        if not result.is_plain:
+            retain(work.lake, result.file.path, result.sha256, result.path)
     check_files(work.connection, work.lake.root, table, checked)
     loads = [result for result in checked if result.kind is Kind.LOAD]
     current = debezium_epoch(work, table) or _current_epoch(table, work.ledger.loads(table.source))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import shutil
@@ -54,6 +55,13 @@ def retain(lake: Lake, path: str, sha256: str, target: str) -> None:
             )
         temporary.replace(copy)
     lake.publish(target)
+
+
+def close_quietly(writer: pq.ParquetWriter) -> None:
+    """Close a writer whose file is given up: the disk may be full, and it would say so again."""
+    with contextlib.suppress(OSError, pa.ArrowException):
+        writer.close()
+    writer.is_open = False
 
 
 def aside(path: Path) -> Path:

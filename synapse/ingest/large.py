@@ -21,6 +21,7 @@ RECORD_BYTES = WHOLE_BYTES
 FILE_BYTES = 2 * 1024 * 1024 * 1024
 _PIECE = 4 * 1024 * 1024
 _LINES_TRIED = 100  # a few may be broken
+_LINES_AT_ONCE = 10_000
 
 
 @dataclass(frozen=True)
@@ -31,8 +32,11 @@ class TooLong:
     end: int
 
 
-def examine(path: Path) -> None:
-    """Raise UnreadableError when the file is damaged, too large, or not one record a line."""
+def examine(path: Path) -> int:
+    """How many bytes the file holds unzipped.
+
+    Raises UnreadableError when it is damaged, too large, or not one record a line.
+    """
     size = 0
     beginning = b""
     try:
@@ -53,11 +57,14 @@ def examine(path: Path) -> None:
             "record a line, which cannot be read in pieces; set format.class to JsonFormat in the "
             "S3 sink"
         )
+    return size
 
 
 def _is_lines(beginning: bytes) -> bool:
     """Whether some line is a record, or a line is so long that it must be one."""
     lines = beginning.removeprefix(BOM).split(b"\n")
+    if not beginning.strip():
+        return True
     if len(lines) == 1:
         return not lines[0].lstrip().startswith(b"[")
     return any(parses(line) and line.strip()[:1] == b"{" for line in lines[:_LINES_TRIED])
@@ -71,12 +78,22 @@ def pieces(path: Path) -> Iterator[Records | TooLong]:
             yield TooLong(start, start + skipped)
         else:
             text = data.removeprefix(BOM) if start == 0 else data
-            lines = [line for line in text.split(b"\n") if line and not line.isspace()]
-            if lines:
-                records = from_lines(text, lines)
-                records.start = start + len(data) - len(text)
-                yield records
+            yield from _records(text, start + len(data) - len(text))
         start += skipped or len(data)
+
+
+def _records(text: bytes, start: int) -> Iterator[Records]:
+    """The records of whole lines that begin at `start`; short ones not all at once."""
+    every = text.split(b"\n")
+    for first in range(0, len(every), _LINES_AT_ONCE):
+        some = every[first : first + _LINES_AT_ONCE]
+        data = text if len(some) == len(every) else b"\n".join(some)
+        lines = [line for line in some if line and not line.isspace()]
+        if lines:
+            records = from_lines(data, lines)
+            records.start = start
+            yield records
+        start += len(data) + 1
 
 
 def _whole_lines(path: Path) -> Iterator[tuple[bytes, int]]:

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from synapse.ingest.files import aside, sha256_of
+from synapse.ingest.files import aside, close_quietly, sha256_of
 from synapse.ingest.model import Kind, ManifestRow
 from synapse.ingest.runs import merge_runs, write_run
 from synapse.ingest.shapes import Rowset, Shape, lineage_prefix
@@ -145,18 +145,21 @@ class PartWriter:
         unique = {*self._sort_keys(), f"{lineage_prefix(self._shape)}_line"}
         repeating = [name for name in first.column_names if name not in unique]
         written = 0
-        with (
-            pa.OSFile(str(temporary), "wb") as sink,
-            pq.ParquetWriter(
+        with pa.OSFile(str(temporary), "wb") as sink:
+            writer = pq.ParquetWriter(
                 sink, first.schema, compression="zstd", use_dictionary=repeating
-            ) as writer,
-        ):
-            for table in chain([first], tables):
-                writer.write_table(table, row_group_size=_ROWS_PER_GROUP)
-                written += table.num_rows
-                rest = (rows - written) * sink.tell() / written
-                if sink.tell() >= TARGET_BYTES and rest >= TARGET_BYTES * _LEAST_SHARE:
-                    break
+            )
+            try:
+                for table in chain([first], tables):
+                    writer.write_table(table, row_group_size=_ROWS_PER_GROUP)
+                    written += table.num_rows
+                    rest = (rows - written) * sink.tell() / written
+                    if sink.tell() >= TARGET_BYTES and rest >= TARGET_BYTES * _LEAST_SHARE:
+                        break
+                writer.close()
+            except BaseException:
+                close_quietly(writer)
+                raise
         is_load = kind is Kind.LOAD
         earliest = first.column(self._shape.time_column)[0].as_py()
         self._written.append(

@@ -20,6 +20,7 @@ from synapse.ingest.consolidate import Converter, Delivery
 from synapse.ingest.debezium import DebeziumShape
 from synapse.ingest.model import BronzeFile, Drift, Kind, Outcome, Refusal, State, Unit
 from synapse.ingest.records import (
+    MOST_RECORDS,
     LargeError,
     Records,
     UnreadableError,
@@ -33,6 +34,9 @@ from synapse.lake import Lake
 SUFFIXES = (".json", ".jsonl", ".ndjson", ".json.gz", ".jsonl.gz", ".ndjson.gz")
 _SCHEMAS = Path(__file__).parent.parent / "schemas"
 _DOCUMENT_TOPIC = "conversations"
+# What a job may hold once its files are unzipped; the rest of them are read in pieces.
+_BYTES_UNZIPPED = 32 * 1024 * 1024
+_RECORDS = 2 * MOST_RECORDS
 
 
 @dataclass(frozen=True)
@@ -91,9 +95,12 @@ def read_files(job: ReadJob) -> ReadResult:
     """Read, check and convert the files of a job."""
     converter = converter_of(job.target)
     result = ReadResult()
+    unzipped = read = 0
     for file, data in zip(job.files, job.lake.read(job.files), strict=True):
         outcome = new_outcome(job.target, file, hashlib.sha256(data).hexdigest())
         try:
+            if unzipped > _BYTES_UNZIPPED or read > _RECORDS:
+                raise LargeError("the files before it were all that fits")
             records = _records_of(file, data)
         except LargeError:
             result.large.append(file)
@@ -104,6 +111,8 @@ def read_files(job: ReadJob) -> ReadResult:
             continue
         result.outcomes.append(outcome)
         outcome.landed = len(records.values)
+        unzipped += len(records.data)
+        read += outcome.landed
         converter.add(records, Delivery(outcome, 1, outcome.kafka_offset))
     result.tables = converter.take()
     result.refusals += converter.harvest.refusals

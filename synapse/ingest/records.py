@@ -7,21 +7,27 @@ read in pieces (see large.py).
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
 import zlib
 from dataclasses import dataclass, field
 from functools import cached_property
+from io import BytesIO
 from typing import Any
 
 import orjson
 
 # A record file of Kafka Connect is some kilobytes: up to this size it is read at once.
 WHOLE_BYTES = 8 * 1024 * 1024
+# More than these in such a file are none of Kafka's: each would have fewer bytes than the least
+# event. They are read in pieces, so that what is wrong with them does not fill memory.
+MOST_RECORDS = 100_000
 BOM = b"\xef\xbb\xbf"
 _PARTITION_FOLDER = re.compile(r"/partition=([0-9]+)/")
 _DECODER = json.JSONDecoder(strict=False)
 _loads = orjson.loads
+_CUT_OFF = "the array is cut off"
 
 
 class UnreadableError(ValueError):
@@ -48,22 +54,23 @@ def kafka_identity(path: str) -> tuple[int | None, int | None]:
 
 def unzip(data: bytes, limit: int = WHOLE_BYTES) -> bytes:
     """Gunzip in bounded memory. Raises UnreadableError for damage, LargeError above the limit."""
-    pieces: list[bytes] = []
-    room = limit
-    while data:
-        stream = zlib.decompressobj(wbits=31)
-        try:
-            piece = stream.decompress(data, room + 1)
-        except zlib.error as error:
-            raise UnreadableError(f"the gzip file is damaged: {error}") from error
-        if len(piece) > room:
-            raise LargeError(f"the gzip file holds more than {limit:,} bytes")
-        if not stream.eof:
-            raise UnreadableError("the gzip file is cut off")
-        pieces.append(piece)
-        room -= len(piece)
-        data = stream.unused_data
-    return b"".join(pieces)
+    stream = zlib.decompressobj(wbits=31)
+    try:
+        whole = stream.decompress(data, limit + 1)
+        if stream.eof and stream.unused_data:
+            # Several members, of which there may be a million: one after another, not each with a
+            # copy of all that follow.
+            with gzip.GzipFile(fileobj=BytesIO(data)) as members:
+                whole = members.read(limit + 1)
+        elif not stream.eof and data and len(whole) <= limit:
+            raise EOFError
+    except EOFError as error:
+        raise UnreadableError("the gzip file is cut off") from error
+    except (gzip.BadGzipFile, zlib.error) as error:
+        raise UnreadableError(f"the gzip file is damaged: {error}") from error
+    if len(whole) > limit:
+        raise LargeError(f"the gzip file holds more than {limit:,} bytes")
+    return whole
 
 
 @dataclass
@@ -98,14 +105,19 @@ class Records:
 
 
 def split(data: bytes) -> Records:
-    """Cut a file into records and parse them; never raises for bad records."""
+    """Cut a file into records and parse them; never raises for bad records.
+
+    Raises LargeError for more than MOST_RECORDS, UnreadableError where they are no lines.
+    """
     if data.startswith(BOM):
         data = data[len(BOM) :]
     lines = data.split(b"\n")
     if not data.lstrip().startswith(b"["):
         try:
             # Nearly every file: one record a line.
-            return Records(data, "lines", [_loads(line) for line in lines if line])
+            records = Records(data, "lines", [_loads(line) for line in lines if line])
+            _require_few(records.values)
+            return records
         except orjson.JSONDecodeError:
             pass
     lines = [line for line in lines if line and not line.isspace()]
@@ -113,14 +125,27 @@ def split(data: bytes) -> Records:
         return Records(data, "lines", [])
     first = lines[0].lstrip()
     if not first.startswith(b"[") and parses(first):
+        _require_few(lines)
         return from_lines(data, lines)
     try:
         whole = _loads(data)
     except orjson.JSONDecodeError:
         return _from_broken(data, lines)
     if isinstance(whole, list):
+        _require_few(whole, is_lines=False)
         return Records(data, "array", whole)
     return Records(data, "whole", [whole])
+
+
+def _require_few(records: list[Any], is_lines: bool = True) -> None:
+    if len(records) > MOST_RECORDS:
+        holds = f"the file holds more than {MOST_RECORDS:,} records"
+        if is_lines:
+            raise LargeError(holds)
+        raise UnreadableError(
+            f"{holds} in another form than one record a line, which cannot be read in pieces; set "
+            "format.class to JsonFormat in the S3 sink"
+        )
 
 
 def parses(line: bytes) -> bool:
@@ -152,8 +177,10 @@ def from_lines(data: bytes, lines: list[bytes]) -> Records:
 def _from_broken(data: bytes, lines: list[bytes]) -> Records:
     """Neither lines from the start nor one document: some record is broken; save the others."""
     if any(line.lstrip().startswith(b"{") and parses(line) for line in lines):
+        _require_few(lines)
         return from_lines(data, lines)
     spans, rest = _scan(data)
+    _require_few(spans, is_lines=False)
     records = Records(data, "stream", [])
     for position, (start, end) in enumerate(spans):
         try:
@@ -161,7 +188,10 @@ def _from_broken(data: bytes, lines: list[bytes]) -> Records:
         except orjson.JSONDecodeError as error:
             records.errors[position] = f"the record is no JSON: {error}"
             records.values.append(None)
-    if rest and len(spans) - 1 not in records.errors:
+    if not spans:
+        records.values.append(None)
+        records.errors[0] = "the file is no JSON of records: it holds brackets only"
+    elif rest and (rest is _CUT_OFF or len(spans) - 1 not in records.errors):
         records.errors[len(spans) - 1] = f"the file is no JSON from byte {spans[-1][0]} on: {rest}"
     return records
 
@@ -183,15 +213,20 @@ def _scan(data: bytes) -> tuple[list[tuple[int, int]], str]:
     """
     text = data.decode("latin-1")
     spans: list[tuple[int, int]] = []
-    position = 0
+    position = end = is_open = 0
     while True:
         while position < len(text) and text[position] in " \t\r\n,[]":
+            is_open += {"[": 1, "]": -1}.get(text[position], 0)
             position += 1
         if position == len(text):
-            return spans, ""
+            if is_open <= 0:
+                return spans, ""
+            # What followed is lost: it stands for one record at least.
+            spans.append((min(end, len(text) - 1), len(text)))
+            return spans, _CUT_OFF
         try:
             _, end = _DECODER.raw_decode(text, position)
-        except (json.JSONDecodeError, RecursionError) as error:
+        except (ValueError, RecursionError) as error:  # ValueError: more digits than Python reads
             spans.append((position, len(text)))
             return spans, str(error)
         spans.append((position, end))

@@ -90,7 +90,8 @@ def replay(
             forget=frozenset((entry.path, entry.sha256) for entry in whole),
         )
         ledger.begin(part_id, work.as_of)
-        with failing(ledger, part_id):
+        with failing(ledger, part_id, lake) as ending:
+            ending.callback(work.refusals.abandon)
             report = _replay(work, declarations, index, chosen)
     return replace(report, notices=feedback.tell(settings.state))
 
@@ -230,7 +231,10 @@ def _replay_records(
     if target is None:
         return _undeclared(several)
     converter = converter_of(target)
+    without_payload = {item.id: item for item in several if not item.payload}
     for item in several:
+        if item.id in without_payload:
+            continue
         records = Records(item.payload, "whole", [None])
         try:
             records.values[0] = orjson.loads(item.payload)
@@ -248,7 +252,7 @@ def _replay_records(
         converter.add(records, Delivery(outcome, item.number or 1, item.kafka_offset))
     tables = converter.take()
     done = converter.harvest
-    refused = {item.id: item for item in done.refusals}
+    refused = without_payload | {item.id: item for item in done.refusals}
     done.refusals = []
     # Whole files of the topic may be replayed as well: their parts need other names.
     writer = part_writer(work, target, f"{work.part_id}-records")

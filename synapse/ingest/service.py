@@ -7,6 +7,7 @@ that the next run frees; killed after it, the next run takes the part over (reco
 
 from __future__ import annotations
 
+import contextlib
 import time
 import uuid
 from collections import defaultdict
@@ -44,6 +45,7 @@ from synapse.runner.clock import naive_utc, utc_now
 from synapse.runner.lease import lease
 from synapse.settings import Settings
 from synapse.state_store import shown
+from synapse.system_errors import explain
 
 __all__ = ["Counts", "IngestReport", "ingest"]
 
@@ -111,7 +113,7 @@ def ingest(
             ledger.note(part_id, f"reload confirmed: {', '.join(sorted(confirm_reloads))}")
         # Records are trees: searching them for cycles doubles the time of parsing.
         with (
-            failing(ledger, part_id),
+            failing(ledger, part_id, lake) as ending,
             Readers(settings.processes) as readers,
             without_cycle_search(),
         ):
@@ -132,6 +134,7 @@ def ingest(
                 progress=progress,
                 confirmed=frozenset(confirm_reloads),
             )
+            ending.callback(work.refusals.abandon)
             waiting, gone = _held(ledger, loads)
             harvest = Harvest()
             for done, table in enumerate(declarations.tables):
@@ -210,26 +213,37 @@ def opened(settings: Settings, lake: Lake, run_id: str | None) -> Iterator[tuple
             while ledger.has_run(part_id) or f"part-{part_id}.parquet" in parts:
                 number += 1
                 part_id = f"{wanted}-{number}"
+            # What a killed ingest fetched may have been overwritten in bronze since.
+            lake.tidy()
             try:
                 yield ledger, part_id
             finally:
                 lake.tidy()
     except SQLAlchemyError as error:
         raise SynapseError(
-            f"The state store {shown(settings.state)} (SYNAPSE_STATE) cannot be used: {error}"
+            f"The state store {shown(settings.state)} (SYNAPSE_STATE) cannot be used: "
+            f"{explain(error, shown(settings.state)) or error}"
         ) from error
 
 
 @contextmanager
-def failing(ledger: Ledger, run_id: str) -> Iterator[None]:
-    """Record a failure, and say what failed in the terms of the lake."""
+def failing(ledger: Ledger, run_id: str, lake: Lake) -> Iterator[contextlib.ExitStack]:
+    """Record a failure, and say what failed in the terms of the lake; yields what is done last."""
+
+    def record(error: BaseException) -> None:
+        # Where that cannot be written either, the next ingest takes this one for a killed one.
+        with contextlib.suppress(SQLAlchemyError):
+            ledger.fail(run_id, str(error) or type(error).__name__)
+
     try:
-        yield
+        with contextlib.ExitStack() as ending:
+            yield ending
     except (OSError, pa.ArrowException, duckdb.Error) as error:
-        ledger.fail(run_id, str(error))
-        raise SynapseError(f"Ingest stopped and accepted nothing: {error}") from error
+        record(error)
+        said = explain(error, str(lake.root)) or error
+        raise SynapseError(f"Ingest stopped and accepted nothing: {said}") from error
     except BaseException as error:
-        ledger.fail(run_id, str(error) or type(error).__name__)
+        record(error)
         raise
 
 
@@ -300,6 +314,10 @@ def _notices(listing: Listing, harvest: Harvest, gaps: list[str]) -> list[str]:
     unknown = [
         f"{source}: {files} file(s) landed but models/bronze declares no such source"
         for source, files in sorted(listing.unknown.items())
+    ]
+    unknown += [
+        f"{listing.lake.location}/{name} was passed over: its name is not UTF-8; rename it"
+        for name in sorted(listing.lake.passed_over)
     ]
     drift = [item.sentence() for item in harvest.drift.values()]
     return [*unknown, *harvest.notices, *drift, *gaps]

@@ -13,7 +13,7 @@ from datetime import datetime
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from synapse.ingest.files import aside, retain, write_atomically
+from synapse.ingest.files import aside, close_quietly, retain, write_atomically
 from synapse.ingest.model import BronzeFile, Kind, Refusal, Unit
 from synapse.lake import Lake
 
@@ -94,10 +94,18 @@ class RefusalWriter:
             self._writer = pq.ParquetWriter(self._temporary, _REFUSALS, compression="zstd")
         self._writer.write_table(pa.Table.from_pylist(rows, schema=_REFUSALS))
 
+    def abandon(self) -> None:
+        """Leave nothing of what is not finished."""
+        if self._writer is not None:
+            close_quietly(self._writer)
+            self._writer = None
+            self._temporary.unlink(missing_ok=True)
+
     def finish(self) -> None:
         """Make them visible, all at once."""
         if self._writer is not None:
             self._writer.close()
+            self._writer = None
             self._temporary.replace(self._lake.root / self._path)
             self._lake.publish(self._path)
 

@@ -37,6 +37,9 @@ from synapse.ingest.work import Work
 # A job is large enough to be worth its journey, and small enough that its rows are no burden.
 _FILES_PER_JOB = 256
 _BYTES_PER_JOB = 4 * 1024 * 1024
+_ZIPPED = 8  # how many times its size a gzip file of records holds, about
+# A file of which more is refused is not looked at any further.
+MOST_REFUSED = 100_000
 
 Known = dict[str, list[Version]]
 
@@ -97,7 +100,7 @@ class _Topic:
                 if versions:
                     known[file.name] = versions
                 chosen.append(file)
-                size += file.size
+                size += file.size * (_ZIPPED if file.path.endswith(".gz") else 1)
                 if len(chosen) == _FILES_PER_JOB or size >= _BYTES_PER_JOB:
                     yield self._job(chosen, known)
                     chosen, known, size = [], {}, 0
@@ -220,48 +223,73 @@ class _Topic:
         lake.fetch([file])
         path = lake.root / file.path
         outcome = new_outcome(self._target, file, sha256_of(path))
-        refusals: list[Refusal] = []
+        refusal: Refusal | None = None
+        size = 0
         try:
             require_suffix(file)
-            examine(path)
+            size = examine(path)
         except UnreadableError as error:
-            refusals.append(refused_whole(outcome, str(error)))
+            refusal = refused_whole(outcome, str(error))
         versions = self._work.ledger.known(outcome.source, [file.name]).get(file.name, [])
         fate = self._fate(outcome, versions)
-        if fate is Fate.NEW and outcome.state is State.ACCEPTED:
-            refusals += self._read_pieces(outcome, path)
+        if fate is Fate.NEW and refusal is not None:
+            self._refuse_and_keep(file, refusal)
+        elif fate is Fate.NEW:
+            self._read_pieces(outcome, path, size)
         elif fate is Fate.RECORDED:
-            outcome.landed = sum(
-                1 if isinstance(piece, TooLong) else len(piece.values) for piece in pieces(path)
-            )
-        if fate is Fate.NEW:
-            if any(refusal.unit is Unit.FILE or not refusal.payload for refusal in refusals):
-                keep_raw(lake, file, outcome.sha256)
-            self._refuse(refusals)
+            outcome.landed = _landed(path, self._work.recorded.refusals.get(file.path, {}), size)
         self._book(outcome, fate, versions)
         lake.release([file])
 
-    def _read_pieces(self, outcome: Outcome, path: Path) -> list[Refusal]:
+    def _read_pieces(self, outcome: Outcome, path: Path, size: int) -> None:
         converter = converter_of(self._target)
-        refusals: list[Refusal] = []
         first = outcome.kafka_offset
         for piece in pieces(path):
             number = outcome.landed + 1
+            if outcome.quarantined > MOST_REFUSED:
+                start = piece.start
+                sentence = (
+                    f"more than {MOST_REFUSED:,} records of the file were refused: from here on it "
+                    "was not looked at"
+                )
+                self._refuse_range(outcome, start, size, sentence)
+                break
             if isinstance(piece, TooLong):
-                outcome.landed += 1
-                outcome.quarantined += 1
-                refusals.append(_too_long(outcome, number, piece))
+                length = piece.end - piece.start
+                sentence = f"the record has {length:,} bytes, more than any record of Kafka"
+                self._refuse_range(outcome, piece.start, piece.end, sentence)
                 continue
             outcome.landed += len(piece.values)
             offset = None if first is None else first + number - 1
             converter.add(piece, Delivery(outcome, number, offset))
             self._write(converter.take())
+            self._refuse(converter.harvest.refusals)
+            converter.harvest.refusals = []
         for drift in converter.harvest.drift.values():
             self.harvest.see_drift(drift)
-        return refusals + converter.harvest.refusals
+
+    def _refuse_range(self, outcome: Outcome, start: int, end: int, sentence: str) -> None:
+        """Refuse bytes [start, end) as one record, whose bytes are kept with its whole file."""
+        outcome.landed += 1
+        outcome.quarantined += 1
+        refusal = _without_payload(outcome, start, end, sentence)
+        self._refuse_and_keep(outcome.file, refusal)
+
+    def _refuse_and_keep(self, file: BronzeFile, refusal: Refusal) -> None:
+        keep_raw(self._work.lake, file, refusal.sha256)
+        self._refuse([refusal])
 
 
-def _too_long(outcome: Outcome, number: int, piece: TooLong) -> Refusal:
+def _landed(path: Path, refused: dict[int, Refusal], size: int) -> int:
+    """How many records of a large file landed when it was read before."""
+    for number, refusal in refused.items():
+        if not refusal.payload and refusal.byte_end == size:
+            return number  # the last one, or all that was not looked at
+    return sum(1 if isinstance(piece, TooLong) else len(piece.values) for piece in pieces(path))
+
+
+def _without_payload(outcome: Outcome, start: int, end: int, sentence: str) -> Refusal:
+    number = outcome.landed
     return Refusal(
         source=outcome.source,
         kind=outcome.kind,
@@ -269,13 +297,10 @@ def _too_long(outcome: Outcome, number: int, piece: TooLong) -> Refusal:
         path=outcome.file.path,
         sha256=outcome.sha256,
         rule="readable",
-        sentence=(
-            f"the record has {piece.end - piece.start:,} bytes, more than any record of Kafka; its "
-            f"bytes are in quarantine/files/{outcome.sha256}"
-        ),
+        sentence=f"{sentence}; the bytes are in quarantine/files/{outcome.sha256}",
         number=number,
-        byte_start=piece.start,
-        byte_end=piece.end,
+        byte_start=start,
+        byte_end=end,
         kafka_partition=outcome.kafka_partition,
         kafka_offset=None if outcome.kafka_offset is None else outcome.kafka_offset + number - 1,
     )

@@ -1,0 +1,230 @@
+"""kill -9 at any point of a run: run again, and everything is as if nothing had happened.
+
+A life is one lake whose run is killed five times, each time further on (twice in ingest, between
+ingest and dbt, twice in dbt), and then let be. Points are seeded by the commit: every commit tries
+others; `make proof` tries fifty.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+import time
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from synapse.generate.service import generate
+from synapse.ingest.files import sha256_of
+from synapse.ingest.ledger import Ledger
+from synapse.ingest.quarantine import entries
+from synapse.settings import Settings
+from synapse_tests.conftest import built_once
+from synapse_tests.ingest_lake import EVENTS, event, lines, new_lake
+from synapse_tests.lakes import PROJECT_DIR, is_full_proof, lake_settings
+from synapse_tests.warehouse_compare import assert_same_warehouse
+
+LIVES = range(10) if is_full_proof() else range(2)
+PLAN = ("ingest", "ingest", "between", "dbt", "dbt")
+USERS, DAYS = 40, 8
+FIXED = "without git the points are always the same"
+
+
+@dataclass(frozen=True)
+class Undisturbed:
+    """Bronze, and the lake that was run on it without disturbance; steps of its run by stage."""
+
+    bronze: Path
+    settings: Settings
+    as_of: str
+    steps: dict[str, int]
+
+
+def commit() -> str:
+    found = subprocess.run(
+        ["git", "-C", str(PROJECT_DIR), "rev-parse", "HEAD"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return found.stdout.strip() or FIXED
+
+
+def synapse(
+    lake: Path, schedule: str, as_of: str, *, at: tuple[str, int, float] = ("-", 0, 0.0),
+    trace: Path | None = None,
+) -> int:  # fmt: skip
+    """One run in a session of its own; its exit code, negative for the signal that ended it."""
+    environment = {name: v for name, v in os.environ.items() if not name.startswith("SYNAPSE_")}
+    # Every lake makes a key of its own, and pseudonyms would differ.
+    environment["SYNAPSE_PSEUDONYM_KEY"] = "the-same-for-every-lake"  # pragma: allowlist secret
+    log = lake / "log.txt"
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            [
+                sys.executable, "-m", "synapse_tests.killed_at",
+                *map(str, at), str(trace or "-"),
+                "run", schedule, "--lake", str(lake), "--as-of", as_of,
+                "--project-dir", str(PROJECT_DIR),
+            ],
+            cwd=PROJECT_DIR,
+            env=environment,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )  # fmt: skip
+        code = process.wait()
+    assert not survivors(process.pid), "children outlive the run"
+    if not at[1]:
+        assert code == 0, log.read_text()[-3_000:]
+    return code
+
+
+def survivors(session: int, seconds: float = 10) -> list[int]:
+    """Processes of a session that are still there after some seconds."""
+    end = time.monotonic() + seconds
+    while found := members(session):
+        if time.monotonic() > end:
+            return found
+        time.sleep(0.1)
+    return []
+
+
+def members(session: int) -> list[int]:
+    pids = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+    return [pid for pid in pids if session_of(pid) == session]
+
+
+def session_of(pid: int) -> int | None:
+    try:
+        state, _, _, session = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[:4]
+    except OSError:
+        return None
+    return None if state == "Z" else int(session)
+
+
+@pytest.fixture(scope="session")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory, request: Any) -> Undisturbed:
+    base = tmp_path_factory.getbasetemp()
+    root = (base.parent if hasattr(request.config, "workerinput") else base) / "kill"
+    settings = lake_settings(root / "lake")
+    with built_once(root) as is_missing:
+        if is_missing:
+            source = root / "generated"
+            generate(source, users=USERS, days=DAYS, seed=3, append=False, hazards="hostile")
+            shutil.copytree(source / "bronze", settings.lake / "bronze")
+            as_of = as_of_of(root)
+            synapse(settings.lake, "daily", as_of, trace=root / "steps.json")
+            synapse(settings.lake, "hourly", as_of)
+    steps = json.loads((root / "steps.json").read_text())
+    return Undisturbed(root / "generated" / "bronze", settings, as_of_of(root), steps)
+
+
+def as_of_of(root: Path) -> str:
+    told = json.loads((root / "generated" / "truth" / "generator.json").read_text())
+    return str(told["as_of"])
+
+
+def points(life: int, steps: dict[str, int]) -> list[tuple[str, int, float]]:
+    seeded = random.Random(f"{commit()} {life}")
+    found = []
+    for place, stage in enumerate(PLAN):
+        # A second run makes no tables and folders: it has fewer steps than the first.
+        share = seeded.uniform(0, 0.75 if PLAN[:place].count(stage) else 1)
+        delay = seeded.choice((0.0, seeded.uniform(0, 0.2)))
+        found.append((stage, max(round(share * steps[stage]), 1), round(delay, 4)))
+    return found
+
+
+def accounts(settings: Settings) -> tuple[Any, ...]:
+    """The ledger's totals, what is quarantined, and what the manifest accepts."""
+    with Ledger(settings.state) as ledger:
+        totals = {source: vars(counts) for source, counts in ledger.totals().items()}
+    for source, counts in totals.items():
+        told = counts["accepted"] + counts["duplicate"] + counts["quarantined"]
+        assert counts["landed"] == told, f"{source}: {counts}"
+    refused = [(entry.id, entry.state, entry.attempts) for entry in entries(settings, state=None)]
+    taken: Counter[tuple[Any, ...]] = Counter()
+    for part in (settings.lake / "manifest").glob("part-*.parquet"):
+        for row in pq.read_table(part).to_pylist():
+            is_copy = not row["path"].startswith("consolidated/")
+            named = (row["path"], row["sha256"]) if is_copy else ()
+            taken[(row["source"], row["kind"], row["epoch"], row["landed_path"], *named)] += row[
+                "rows"
+            ]
+    return totals, refused, taken
+
+
+def assert_readers_see_whole_files(lake: Path) -> None:
+    for folder in ("manifest", "consolidated", "quarantine", "retained"):
+        for path in (lake / folder).rglob("*"):
+            is_hidden = any(part.startswith(".") for part in path.relative_to(lake).parts)
+            if path.is_file() and not is_hidden and path.parent.name != "files":
+                pq.read_metadata(path)
+    for part in (lake / "manifest").glob("part-*.parquet"):
+        for row in pq.read_table(part).to_pylist():
+            path = lake / row["path"]
+            assert path.stat().st_size == row["bytes"]
+            if row["path"].startswith("consolidated/"):
+                assert sha256_of(path) == row["sha256"]
+
+
+@pytest.mark.parametrize("life", LIVES)
+def test_a_run_that_was_killed_is_run_again(
+    undisturbed: Undisturbed, tmp_path: Path, life: int
+) -> None:
+    settings = lake_settings(tmp_path / "lake")
+    shutil.copytree(undisturbed.bronze, settings.lake / "bronze")
+    planned = points(life, undisturbed.steps)
+    killed = 0
+    for point in planned:
+        code = synapse(settings.lake, "daily", undisturbed.as_of, at=point)
+        # A run may be over before a delay is.
+        assert code in (0, -9), f"{point}: {(settings.lake / 'log.txt').read_text()[-3_000:]}"
+        killed += code == -9
+        assert_readers_see_whole_files(settings.lake)
+    assert killed >= len(PLAN) - 1, f"{planned}: only {killed} struck"
+    synapse(settings.lake, "daily", undisturbed.as_of)
+    if is_full_proof() or life == 0:
+        synapse(settings.lake, "hourly", undisturbed.as_of)
+    assert accounts(settings) == accounts(undisturbed.settings), planned
+    assert_same_warehouse(undisturbed.settings.warehouse, settings.warehouse)
+    assert not [path for path in settings.lake.rglob("*.tmp") if path.is_file()]
+
+
+def test_readers_in_other_processes_die_with_an_ingest_that_is_killed(tmp_path: Path) -> None:
+    lake = new_lake(tmp_path)
+    (lake.project / "dbt_project.yml").write_text("name: faults\n")
+    text = "x" * 2_000
+    for number in range(60):
+        first = number * 400
+        records = [event(first + each, properties={"t": text}) for each in range(400)]
+        lake.land(f"{EVENTS}/app-events+0+{first:010d}.json", lines(records))
+    environment = os.environ | {"SYNAPSE_PROCESSES": "3"}
+    process = subprocess.Popen(
+        [
+            str(Path(sys.executable).with_name("synapse")), "ingest", "--lake", str(lake.root),
+            "--project-dir", str(lake.project),
+        ],
+        env=environment,
+        start_new_session=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    readers = 0
+    while process.poll() is None and readers < 4:  # the fork server, its tracker, two readers
+        readers = len(members(process.pid)) - 1
+    process.kill()  # this one only, not its group
+    process.wait()
+    assert readers == 4, "no readers were at work"
+    assert not survivors(process.pid)
+    report = lake.ingest()
+    assert report.accepted == 60 * 400

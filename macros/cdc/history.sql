@@ -100,7 +100,7 @@ left join versions
 {%- else %}
 from versions
 {%- endif %}
-left join {{ values_of(base, table.key, 'versions', '_change_id') if scope == 'some' else base }} as valued
+left join {{ cdc_valued(table, base, scope) }} as valued
     on {{ cdc_key_match(table, 'versions', 'valued') }}
     and versions._change_id = valued._change_id
 {%- if scope == 'all' %}
@@ -126,4 +126,20 @@ from (
 where lone_changes._op <> 'D'
 {%- endif %}
 {%- endif %}
+{%- endmacro %}
+
+
+{# A relation of whole changes for the versions. Of few keys nearly every change is a version: found by
+   key, as their order was, which lets DuckDB read only the blocks that hold them. #}
+{% macro cdc_valued(table, base, scope) -%}
+    {%- if scope == 'all' -%}
+{{ base }}
+    {%- else -%}
+    {%- set names = cdc_column_names(table) + ['_change_id', '_source_file', '_ingested_at'] -%}
+(
+
+    {{ rows_of_keys(base, table.key, 'chosen', names) | indent }}
+
+)
+    {%- endif -%}
 {%- endmacro %}

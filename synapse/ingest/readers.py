@@ -17,7 +17,7 @@ import pyarrow as pa
 from synapse.ingest.reading import ReadJob, ReadResult, read_files
 
 # Below this, other processes would take longer to start than to read.
-_BYTES_WORTH_PROCESSES = 16 * 1024 * 1024
+_BYTES_WORTH_PROCESSES = 4 * 1024 * 1024
 
 
 class Readers:

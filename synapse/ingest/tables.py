@@ -45,6 +45,8 @@ FILES = Table(
     Column("kafka_partition", Integer),
     Column("kafka_offset", BigInteger),
     Column("run_id", _NAME, nullable=False),
+    # The key is most of the row: SQLite would write it twice.
+    sqlite_with_rowid=False,
 )
 
 

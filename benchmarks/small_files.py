@@ -10,7 +10,8 @@ Connect lays them out, then runs each contender as a process of its own, in turn
     duckdb          read_json over a glob, written to Parquet; stopped at 100 times our time
 
 Peers validate nothing and account for nothing. Peak memory is the proportional set size of the
-contender and its children, looked at twice a second, because looking stops who is looked at. Printed are seconds, and each contender's ratio to `synapse ingest`.
+contender and its children, looked at twice a second, because looking stops who is looked at.
+Printed are seconds, and each contender's ratio to `synapse ingest`.
 
     python benchmarks/small_files.py [--files 70000] [--repeat 3] [--no-duckdb] [--only-ingest]
 """

@@ -32,7 +32,7 @@ def open_store(url: str) -> Engine:
     except (ArgumentError, NoSuchModuleError) as error:
         raise SynapseError(
             "SYNAPSE_STATE is no SQLAlchemy URL. Use for example sqlite:////path/state.db or "
-            "postgresql://user:password@host/database."
+            "postgresql://user@host/database."
         ) from error
     except ModuleNotFoundError as error:
         raise SynapseError(

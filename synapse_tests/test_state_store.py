@@ -211,7 +211,7 @@ def test_what_a_killed_ingest_claimed_is_free_again(url: str, tmp_path: Path) ->
         ("no url", "SYNAPSE_STATE is no SQLAlchemy URL"),
         ("nosuchdatabase://host/x", "SYNAPSE_STATE is no SQLAlchemy URL"),
         (
-            "postgresql://synapse:secret@127.0.0.1:1/x",
+            "postgresql://synapse:secret@127.0.0.1:1/x",  # pragma: allowlist secret
             "state store postgresql://synapse:\\*\\*\\*@",
         ),
     ],

@@ -1,7 +1,8 @@
 """Small JSON files: `synapse ingest` against only reading the bytes, and against its peers.
 
-Lands FILES files of about 1 KB (one to five events each, one record a line) as the S3 sink of Kafka
-Connect lays them out, then runs each contender as a process of its own, in turn, on the same files:
+Lands FILES files of about 1 KB as the S3 sink of Kafka Connect lays them out, each with RECORDS
+events, one a line (1: a file for each event, as a sink with flush.size=1 writes them), then runs
+each contender as a process of its own, in turn, on the same files:
 
     read            Python opens and reads every file: the physical limit, nothing less can be done
     synapse ingest  lists, reads, hashes, checks each record against its JSON Schema, converts,
@@ -13,7 +14,7 @@ Peers validate nothing and account for nothing. Peak memory is the proportional 
 contender and its children, looked at twice a second, because looking stops who is looked at.
 Printed are seconds, and each contender's ratio to `synapse ingest`.
 
-    python benchmarks/small_files.py [--files 70000] [--repeat 3] [--no-duckdb] [--only-ingest]
+    python benchmarks/small_files.py [--files N] [--records N] [--repeat N] [--no-duckdb] [--only-ingest]
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import orjson
 import psutil
@@ -76,7 +78,7 @@ class Measured:
     is_stopped: bool = False
 
 
-def land(lake: Path, files: int) -> int:
+def land(lake: Path, files: int, records: int) -> int:
     """Write the files of one simulated day; return their bytes."""
     chance = random.Random(7)
     offsets = [0] * PARTITIONS
@@ -90,19 +92,18 @@ def land(lake: Path, files: int) -> int:
             folder.mkdir(parents=True)
             made.add(folder)
         partition = number % PARTITIONS
-        count = chance.randint(1, 5)
-        data = b"".join(event(chance, moment) for _ in range(count))
+        data = b"".join(event(chance, moment, 1_000 // records) for _ in range(records))
         size += len(data)
         name = f"app-events+{partition}+{offsets[partition]:010d}.json"
         (folder / name).write_bytes(data)
-        offsets[partition] += count
+        offsets[partition] += records
     return size
 
 
-def event(chance: random.Random, moment: datetime) -> bytes:
-    """One line."""
+def event(chance: random.Random, moment: datetime, size: int) -> bytes:
+    """One line of about so many bytes."""
     at = moment + timedelta(microseconds=chance.randrange(1_000_000))
-    record = {
+    record: dict[str, Any] = {
         "event_id": f"{chance.getrandbits(128):032x}",
         "event_name": chance.choice(NAMES),
         "user_id": chance.randrange(1, 200_000),
@@ -118,6 +119,9 @@ def event(chance: random.Random, moment: datetime) -> bytes:
             "path": "/v1/assistants/answers",
         },
     }
+    rest = size - len(orjson.dumps(record))
+    if rest > 20:
+        record["properties"]["trace"] = f"{chance.getrandbits(4 * rest):x}"[: rest - 12]
     return orjson.dumps(record) + b"\n"
 
 
@@ -172,14 +176,18 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--files", type=int, default=70_000)
+    parser.add_argument("--records", type=int, default=1)
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--no-duckdb", action="store_true")
     parser.add_argument("--only-ingest", action="store_true")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="synapse-small-files-") as folder:
         lake, output = Path(folder) / "lake", str(Path(folder) / "out.parquet")
-        size = land(lake, asked.files)
-        print(f"{asked.files:,} files, {size / 1e6:.1f} MB, {os.cpu_count()} cores")
+        size = land(lake, asked.files, asked.records)
+        print(
+            f"{asked.files:,} files of {asked.records} record(s), {size / 1e6:.1f} MB, "
+            f"{os.cpu_count()} cores"
+        )
         bronze = str(lake / TOPIC)
         scripts = {"read": READ}
         if not asked.only_ingest:

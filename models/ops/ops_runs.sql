@@ -30,8 +30,8 @@ ingest_runs as (
     select
         recorded_ingest_runs.run_id,
         'ingest' as schedule,
-        case recorded_ingest_runs.state
-            when 'done' then 'succeeded'
+        case
+            when recorded_ingest_runs.state = 'done' then 'succeeded'
             else recorded_ingest_runs.state
         end as status,
         recorded_ingest_runs.as_of,

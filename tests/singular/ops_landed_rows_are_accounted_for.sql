@@ -1,5 +1,5 @@
-{# Accounting of ingest: for every run and source, and so for ever, what landed is accepted, duplicate
-   or quarantined.
+{# Accounting of ingest: for every run and source, and so for ever, what landed is accepted,
+   duplicate or quarantined.
    Fails when: ingest lost a row, or counted one twice.
    Who fixes it: data_platform. #}
 select

@@ -14,7 +14,7 @@ Peers validate nothing and account for nothing. Peak memory is the proportional 
 contender and its children, looked at twice a second, because looking stops who is looked at.
 Printed are seconds, and each contender's ratio to `synapse ingest`.
 
-    python benchmarks/small_files.py [--files N] [--records N] [--repeat N] [--no-duckdb] [--only-ingest]
+    python benchmarks/small_files.py [--files N] [--records N] [--repeat N] [--no-duckdb]
 """
 
 from __future__ import annotations

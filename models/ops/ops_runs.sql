@@ -38,11 +38,9 @@ ingest_runs as (
         recorded_ingest_runs.started_at,
         recorded_ingest_runs.finished_at
     from {{ ops_relation('recorded_ingest_runs') }} as recorded_ingest_runs
-    where not exists (
-        select 1
-        from schedule_runs
-        where schedule_runs.run_id = recorded_ingest_runs.run_id
-    )
+    left join schedule_runs
+        on recorded_ingest_runs.run_id = schedule_runs.run_id
+    where schedule_runs.run_id is null
 
 ),
 

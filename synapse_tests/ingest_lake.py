@@ -44,10 +44,12 @@ sources:
           - {name: weight, data_type: double}
           - {name: updated_at, data_type: timestamp}
       - name: refunds
-        config: {meta: {cdc: {key: [order_id], sequence: True}}}
+        config: {meta: {cdc: {key: [order_id], sequence: true}}}
         columns:
           - {name: order_id, data_type: bigint}
           - {name: label, data_type: varchar}
+          - {name: amount, data_type: "decimal(10,2)"}
+          - {name: weight, data_type: double}
   - name: kconnect
     tables:
       - name: app_events

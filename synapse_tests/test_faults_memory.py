@@ -27,8 +27,8 @@ from synapse_tests.hostile_lake import (
 )
 from synapse_tests.ingest_child import ingest_in_child
 from synapse_tests.ingest_lake import (
-    CHANGES,
     EVENTS,
+    REFUNDS,
     Lake,
     event,
     lines,
@@ -83,7 +83,7 @@ BOMBS: dict[str, tuple[bytes, bytes, int, bytes]] = {
 @pytest.mark.parametrize("name", BOMBS if is_full_proof() else ["of one byte value", "of brackets"])
 def test_a_zip_bomb_is_bounded_and_quarantined_whole(lake: Lake, name: str) -> None:
     is_debezium = name == "of brackets"
-    path = f"{CHANGES}/cdc.shop.orders+0+0000000000.json" if is_debezium else TOPIC_FILE
+    path = f"{REFUNDS}/cdc.shop.refunds+0+0000000000.json" if is_debezium else TOPIC_FILE
     file = zipped(lake.root / f"{path}.gz", *BOMBS[name])
     report = ingest_in_child(lake)
     assert report.peak_mb < PEAK_MB

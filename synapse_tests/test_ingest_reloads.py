@@ -109,7 +109,7 @@ def test_an_overwritten_load_without_transfer_time_waits_and_says_why(lake: Lake
 def test_a_reload_under_a_later_prefix_is_the_next_epoch(lake: Lake) -> None:
     declared = lake.project / "models" / "bronze" / "_sources.yml"
     text = declared.read_text().replace(
-        "sequence: true", "sequence: true, prefixes: [again/orders]"
+        "sequence: true", "sequence: true, prefixes: [again/orders]", 1
     )
     declared.write_text(text)
     lake.land_rows(FIRST, [loaded(1, 600)])

@@ -25,8 +25,7 @@ from sqlalchemy.engine import Engine
 
 from synapse.feedback.event import Event
 from synapse.ingest import tables as t
-from synapse.ingest.model import Kind, Unit
-from synapse.ingest.quarantine_index import Entry
+from synapse.ingest.quarantine_index import Entry, entry_of
 from synapse.runner.clock import utc_now
 
 _METADATA = MetaData()
@@ -59,10 +58,7 @@ class Outbox:
                 .limit(size)
             )
             with self._engine.connect() as connection:
-                batch = [
-                    Entry(**{**row._mapping, "kind": Kind(row.kind), "unit": Unit(row.unit)})
-                    for row in connection.execute(query)
-                ]
+                batch = [entry_of(row) for row in connection.execute(query)]
             if not batch:
                 return
             yield batch

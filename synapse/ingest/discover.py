@@ -113,8 +113,7 @@ def new_among(ledger: Ledger, source: str, files: Iterable[BronzeFile]) -> list[
         file
         for file in listed
         if not any(
-            (version.path, version.size, version.etag) == (file.path, file.size, file.etag)
-            and not (version.is_held and kind_of(file) is not Kind.LOAD)
+            version.is_of(file) and not (version.is_held and kind_of(file) is not Kind.LOAD)
             for version in known.get(file.name, ())
         )
     ]

@@ -14,10 +14,10 @@ from synapse.ingest.dms import (
 from synapse.ingest.epochs import CurrentEpoch, EpochPlan, LoadFile, plan_epochs
 from synapse.ingest.files import retain, sha256_of
 from synapse.ingest.layouts import Layouts, mark_of
-from synapse.ingest.ledger import LoadVersion
 from synapse.ingest.model import BronzeFile, Drift, DriftKind, Harvest, Kind, Outcome, State
 from synapse.ingest.store import keep_raw
 from synapse.ingest.switching import debezium_epoch
+from synapse.ingest.versions import LoadVersion
 from synapse.ingest.work import Work
 
 
@@ -55,8 +55,9 @@ def ingest_table(work: Work, table: DmsTable, files: list[BronzeFile]) -> Harves
             retain(work.lake, result.file.path, result.sha256, result.path)
     check_files(work.connection, work.lake.root, table, checked)
     loads = [result for result in checked if result.kind is Kind.LOAD]
-    current = debezium_epoch(work, table) or _current_epoch(table, work.ledger.loads(table.source))
-    plan = _plan(work, table, current, loads)
+    versions = work.ledger.loads(table.source)
+    current = debezium_epoch(work, table) or _current_epoch(table, versions)
+    plan = _plan(work, table, current, loads, versions)
     for result in loads:
         result.transfer_from = plan.declared.get(result.file.path, result.transfer_from)
     _hold_changes(table, current, plan, checked)
@@ -83,8 +84,13 @@ def ingest_table(work: Work, table: DmsTable, files: list[BronzeFile]) -> Harves
     return harvest
 
 
-def _plan(work: Work, table: DmsTable, current: CurrentEpoch, loads: list[Checked]) -> EpochPlan:
-    versions = work.ledger.loads(table.source)
+def _plan(
+    work: Work,
+    table: DmsTable,
+    current: CurrentEpoch,
+    loads: list[Checked],
+    versions: list[LoadVersion],
+) -> EpochPlan:
     candidates = [
         LoadFile(
             path=result.file.path,

@@ -8,7 +8,6 @@ when another ingest has taken over, and whose lock keeps the other out until the
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -39,41 +38,12 @@ from synapse.ingest.model import (
     State,
 )
 from synapse.ingest.offsets import add_offsets, gaps
+from synapse.ingest.versions import LoadVersion, Version
 from synapse.runner.clock import utc_now
 from synapse.state_store import open_store
 
 _NAMES_PER_QUERY = 500  # below every engine's limit of parameters
 _SWEEP_EVERY = timedelta(days=1)
-
-
-@dataclass(frozen=True)
-class Version:
-    """A version of a file that the ledger knows."""
-
-    path: str
-    sha256: str
-    size: int
-    etag: str
-    landed: int
-    state: State
-
-    @property
-    def is_held(self) -> bool:
-        """Whether it waits, and is looked at again by every ingest that lists it."""
-        return self.state == State.HELD
-
-
-@dataclass(frozen=True)
-class LoadVersion:
-    """A version of a LOAD file that the ledger knows."""
-
-    path: str
-    sha256: str
-    size: int
-    etag: str
-    state: State
-    epoch: int | None
-    transfer_from: datetime | None
 
 
 class Ledger:

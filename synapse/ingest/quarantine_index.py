@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import or_, select, update
-from sqlalchemy.engine import Engine
+from sqlalchemy.engine import Engine, Row
 
 from synapse.ingest import tables as t
 from synapse.ingest.ledger_rows import add_counts
@@ -44,6 +45,11 @@ class Entry:
     reason: str | None
 
 
+def entry_of(row: Row[Any]) -> Entry:
+    """A row of the index (columns of tables.QUARANTINE)."""
+    return Entry(**{**row._mapping, "kind": Kind(row.kind), "unit": Unit(row.unit)})
+
+
 class QuarantineIndex:
     """Reads and changes the index."""
 
@@ -68,10 +74,7 @@ class QuarantineIndex:
         if ids is not None:
             query = query.where(or_(*(table.id.startswith(key) for key in ids)))
         with self._engine.connect() as connection:
-            return [
-                Entry(**{**row._mapping, "kind": Kind(row.kind), "unit": Unit(row.unit)})
-                for row in connection.execute(query)
-            ]
+            return [entry_of(row) for row in connection.execute(query)]
 
     def resolve(self, resolutions: Iterable[Resolution], run_id: str) -> None:
         """Apply replays and discards to entries that are open, and move their counts.

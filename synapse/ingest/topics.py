@@ -15,7 +15,6 @@ from synapse.declarations import DmsTable, Topic
 from synapse.ingest.consolidate import Delivery
 from synapse.ingest.files import sha256_of
 from synapse.ingest.large import TooLong, examine, pieces
-from synapse.ingest.ledger import Version
 from synapse.ingest.model import BronzeFile, Harvest, Outcome, Refusal, State, Unit
 from synapse.ingest.parts import PartWriter
 from synapse.ingest.reading import (
@@ -32,6 +31,7 @@ from synapse.ingest.records import WHOLE_BYTES, UnreadableError
 from synapse.ingest.shapes import Rowset, lineage_prefix
 from synapse.ingest.store import keep_raw
 from synapse.ingest.switching import Switch, snapshot_epoch
+from synapse.ingest.versions import Version
 from synapse.ingest.work import Work
 
 # A job is large enough to be worth its journey, and small enough that its rows are no burden.
@@ -109,7 +109,7 @@ class _Topic:
 
     def _is_new(self, file: BronzeFile, versions: list[Version]) -> bool:
         return not any(
-            (version.path, version.size, version.etag) == (file.path, file.size, file.etag)
+            version.is_of(file)
             and (version.path, version.sha256) not in self._work.forget
             and not version.is_held
             for version in versions

@@ -21,7 +21,9 @@ from synapse.feedback.settings import FeedbackSettings
 from synapse.ingest import tables as t
 from synapse_tests.ingest_lake import DECLARATIONS, EVENTS
 
-# Shorter than anyone would configure: what a test waits for is then what it is about.
+# An answer that does come is waited for, however busy the machine is.
+PATIENT = Patience(answer_seconds=60, attempts=3, wait_seconds=0.01, total_seconds=120)
+# Only for tests of an answer that never comes: nothing that is told so may be expected to arrive.
 HASTY = Patience(answer_seconds=0.5, attempts=3, wait_seconds=0.01, total_seconds=20)
 
 
@@ -128,7 +130,7 @@ def declarations_of(folder: Path) -> Declarations:
     return load_declarations(folder / "project")
 
 
-def feedback_to(folder: Path, patience: Patience = HASTY, **settings: Any) -> Feedback:
+def feedback_to(folder: Path, patience: Patience = PATIENT, **settings: Any) -> Feedback:
     """Feedback with these settings, whatever the environment."""
     return Feedback(FeedbackSettings(**settings), declarations_of(folder), patience)
 

@@ -24,7 +24,7 @@ from synapse.ingest import tables as t
 from synapse.ingest.quarantine import discard, entries
 from synapse.ingest.replay import replay
 from synapse.runner.lease import lease
-from synapse_tests.feedback_receiver import Receiver, feedback_to, quarantine, receiving
+from synapse_tests.feedback_receiver import HASTY, Receiver, feedback_to, quarantine, receiving
 from synapse_tests.ingest_lake import AS_OF, EVENTS, event, lines, new_lake
 
 # The example of the Standard Webhooks specification's own tests.
@@ -179,11 +179,10 @@ def test_telling_ends_while_the_receiver_still_keeps_its_answer_back(
 ) -> None:
     state = quarantine(tmp_path, 1)
     receiver.answers = [getattr(receiver, how)] * 3
-    feedback = feedback_to(tmp_path, webhook=receiver.url)
-    (notice,) = feedback.tell(state)
+    (notice,) = feedback_to(tmp_path, HASTY, webhook=receiver.url).tell(state)
     assert not receiver.released.is_set()
     assert "no answer within" in notice
-    assert feedback.tell(state) == []
+    assert feedback_to(tmp_path, webhook=receiver.url).tell(state) == []
 
 
 def test_the_time_for_all_batches_is_bounded_too(receiver: Receiver, tmp_path: Path) -> None:

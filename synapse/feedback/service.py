@@ -19,7 +19,6 @@ from synapse.feedback.event import event_of
 from synapse.feedback.fault import Faults
 from synapse.feedback.outbox import Outbox
 from synapse.feedback.settings import FeedbackSettings
-from synapse.feedback.webhook import Webhook
 from synapse.project import find_project
 from synapse.runner.lease import lease
 from synapse.state_store import open_store
@@ -77,10 +76,12 @@ class Feedback:
         settings = self.settings
         channels: list[Channel] = []
         if settings.webhook is not None:
+            # Late, because hardly any command tells anybody.
+            from synapse.feedback.webhook import Webhook
+
             channels.append(Webhook(settings.webhook, settings.token, self.patience))
         if settings.kafka is not None:
-            # Late, because the client is an extra, and because its threads would not survive the
-            # processes that ingest forks.
+            # Late, because the client is an extra.
             from synapse.feedback.kafka import KafkaTopic
 
             channels.append(KafkaTopic(settings.kafka, settings.topic, self.patience))

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict, defaultdict
+from collections import defaultdict
+from itertools import islice
 
 from synapse.ingest.ledger import Ledger
-from synapse.ingest.model import Counts, Outcome, Refusal, State
+from synapse.ingest.ledger_rows import FileRow, file_row
+from synapse.ingest.model import BronzeFile, Counts, Kind, Mark, Outcome, Refusal, State
 from synapse.ingest.offsets import merged
 from synapse.ingest.store import RefusalWriter
 
-_PER_TRANSACTION = 5_000
+_PER_TRANSACTION = 10_000
 # Files settled lately: more than readers and the buffer hold, whose rows no query finds yet.
-_REMEMBERED = 25_000
+_REMEMBERED = 40_000
 
 
 class Claims:
@@ -26,24 +28,73 @@ class Claims:
         self._ledger = ledger
         self._run_id = run_id
         self._writer = refusals
-        self._outcomes: list[Outcome] = []
+        self._rows: list[FileRow] = []
         self._refusals: list[Refusal] = []
-        self._recent: OrderedDict[tuple[str, str, str], dict[str, int]] = OrderedDict()
+        self._recent: dict[str, list[FileRow]] = {}
 
-    def recent(self, source: str, name: str, sha256: str) -> dict[str, int]:
-        """Records landed by path, of files of that name and bytes that were added lately."""
-        return self._recent.get((source, name, sha256), {})
+    def recent(self, outcome: Outcome) -> dict[str, int]:
+        """Records landed by path, of files of the same name and bytes that were added lately."""
+        wanted = outcome.source, outcome.file.name
+        return {
+            row.path: row.landed
+            for row in self._recent.get(outcome.sha256, ())
+            if (row.source, row.name) == wanted
+        }
 
     def add(self, outcome: Outcome) -> None:
         """Take what became of a file that the ledger does not know."""
         self.note(outcome)
-        self._outcomes.append(outcome)
-        key = outcome.source, outcome.file.name, outcome.sha256
-        self._recent.setdefault(key, {})[outcome.file.path] = outcome.landed
-        if len(self._recent) > _REMEMBERED:
-            self._recent.popitem(last=False)
-        if len(self._outcomes) >= _PER_TRANSACTION:
-            self.flush()
+        self._take([file_row(outcome, self._run_id)])
+
+    def add_new(
+        self, source: str, kind: Kind, topic: str, files: list[BronzeFile], marks: list[Mark]
+    ) -> bool:
+        """Take what became of many files that the ledger does not know, at a fifth of the price.
+
+        Says no, and takes nothing, when the bytes of one came before: each has to be looked at.
+        """
+        digests = {mark.sha256 for mark in marks}
+        if len(digests) < len(marks) or not digests.isdisjoint(self._recent):
+            return False
+        rows, ranges = [], self.offsets
+        for mark in marks:
+            position, digest, state, landed, accepted, quarantined, partition, first = mark
+            file = files[position]
+            rows.append(
+                FileRow(
+                    source,
+                    file.name,
+                    file.path,
+                    digest,
+                    file.size,
+                    file.etag,
+                    kind.value,
+                    state,
+                    landed,
+                    accepted,
+                    0,
+                    quarantined,
+                    None,
+                    None,
+                    None,
+                    partition,
+                    first,
+                    self._run_id,
+                )
+            )
+            if landed and partition is not None and first is not None and state == State.ACCEPTED:
+                ranges[topic, partition].append((first, first + landed - 1))
+        self.counts[source].add(
+            Counts(
+                landed=sum(mark.landed for mark in marks),
+                accepted=sum(mark.accepted for mark in marks),
+                quarantined=sum(mark.quarantined for mark in marks),
+                files=len(marks),
+            )
+        )
+        self._merge_ranges()
+        self._take(rows)
+        return True
 
     def note(self, outcome: Outcome) -> None:
         """Count an outcome, and the offsets that it covers."""
@@ -53,8 +104,7 @@ class Claims:
         if is_read and outcome.landed and partition is not None and first is not None:
             ranges = self.offsets[outcome.kafka_topic or outcome.source, partition]
             ranges.append((first, first + outcome.landed - 1))
-            if len(ranges) > _PER_TRANSACTION:
-                ranges[:] = merged(ranges)
+            self._merge_ranges()
 
     def refuse(self, refusals: list[Refusal]) -> None:
         """Keep what was refused."""
@@ -67,6 +117,21 @@ class Claims:
 
     def flush(self) -> None:
         """Write what is gathered."""
-        if self._outcomes or self._refusals:
-            self._ledger.claim(self._run_id, self._outcomes, self._refusals)
-            self._outcomes, self._refusals = [], []
+        if self._rows or self._refusals:
+            self._ledger.claim(self._run_id, self._rows, self._refusals)
+            self._rows, self._refusals = [], []
+
+    def _take(self, rows: list[FileRow]) -> None:
+        self._rows += rows
+        for row in rows:
+            self._recent.setdefault(row.sha256, []).append(row)
+        if len(self._recent) > _REMEMBERED:
+            for digest in list(islice(self._recent, len(self._recent) - _REMEMBERED)):
+                del self._recent[digest]
+        if len(self._rows) >= _PER_TRANSACTION:
+            self.flush()
+
+    def _merge_ranges(self) -> None:
+        for ranges in self.offsets.values():
+            if len(ranges) > _PER_TRANSACTION:
+                ranges[:] = merged(ranges)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -10,13 +11,14 @@ from itertools import islice
 
 from synapse.declarations import Declarations, DmsTable, Topic
 from synapse.errors import SynapseError
-from synapse.ingest.dms import kind_of
 from synapse.ingest.ledger import Ledger
 from synapse.ingest.model import BronzeFile, Kind
 from synapse.lake import Lake
 
 DMS_ROOT = "bronze/dms"
 TOPICS_ROOT = "bronze/kconnect/topics"
+# DMS counts LOAD files in hexadecimal: ...09, 0A.
+_LOAD_NAME = re.compile(r"LOAD[0-9A-F]{8}\.parquet", re.IGNORECASE)
 _FILES_AT_ONCE = 5_000
 
 Stat = tuple[str, int, str]  # path, size, etag
@@ -100,6 +102,11 @@ class _Owner:
 
     def of(self, path: str) -> DmsTable | None:
         return next((table for prefix, table in self._prefixes if path.startswith(prefix)), None)
+
+
+def kind_of(file: BronzeFile) -> Kind:
+    """Whether DMS wrote the file as a full load or as changes."""
+    return Kind.LOAD if _LOAD_NAME.fullmatch(file.name) else Kind.CHANGE
 
 
 def new_among(ledger: Ledger, source: str, files: Iterable[BronzeFile]) -> list[BronzeFile]:

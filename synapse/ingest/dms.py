@@ -19,8 +19,6 @@ from synapse.ingest.lossless import as_text
 from synapse.ingest.model import BronzeFile, Kind, ManifestRow, Refusal, Unit
 from synapse.lake import Lake
 
-# DMS counts LOAD files in hexadecimal: ...09, 0A.
-_LOAD_NAME = re.compile(r"LOAD[0-9A-F]{8}\.parquet", re.IGNORECASE)
 _FILES_PER_QUERY = 400
 _FILE = "_synapse_file"
 # Engines read others as a pattern, or need them escaped: such a file is read from a copy.
@@ -50,11 +48,6 @@ class Checked:
     def path(self) -> str:
         """Where the file is read."""
         return self.file.path if self.is_plain else f"retained/{self.sha256}"
-
-
-def kind_of(file: BronzeFile) -> Kind:
-    """Whether DMS wrote the file as a full load or as changes."""
-    return Kind.LOAD if _LOAD_NAME.fullmatch(file.name) else Kind.CHANGE
 
 
 def connect() -> duckdb.DuckDBPyConnection:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from synapse.declarations import DmsTable
-from synapse.ingest.discover import DMS_ROOT
+from synapse.ingest.discover import DMS_ROOT, kind_of
 from synapse.ingest.dms import (
     Checked,
     accept,
     check_files,
-    kind_of,
     refusals_of,
 )
 from synapse.ingest.epochs import CurrentEpoch, EpochPlan, LoadFile, plan_epochs

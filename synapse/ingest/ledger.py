@@ -17,6 +17,7 @@ from sqlalchemy.engine import Connection, Engine
 from synapse.errors import SynapseError
 from synapse.ingest import tables as t
 from synapse.ingest.ledger_rows import (
+    FileRow,
     add_counts,
     add_drift,
     add_files,
@@ -38,6 +39,7 @@ from synapse.ingest.model import (
     State,
 )
 from synapse.ingest.offsets import add_offsets, gaps
+from synapse.ingest.version_query import VersionQuery
 from synapse.ingest.versions import LoadVersion, Version
 from synapse.runner.clock import utc_now
 from synapse.state_store import open_store
@@ -52,6 +54,7 @@ class Ledger:
     def __init__(self, url: str) -> None:
         self.engine: Engine = open_store(url)
         t.METADATA.create_all(self.engine)
+        self._versions = VersionQuery(self.engine.dialect)
 
     def __enter__(self) -> Ledger:
         return self
@@ -61,18 +64,8 @@ class Ledger:
 
     def known(self, source: str, names: Iterable[str]) -> dict[str, list[Version]]:
         """Versions of files of these names, by name; claims of the running run among them."""
-        files = t.FILES.c
-        named = ("name", "path", "sha256", "size", "etag", "landed", "state")
-        columns = [files[name] for name in named]
-        found: dict[str, list[Version]] = {}
-        wanted = sorted(set(names))
         with self.engine.connect() as connection:
-            for start in range(0, len(wanted), _NAMES_PER_QUERY):
-                some = wanted[start : start + _NAMES_PER_QUERY]
-                query = select(*columns).where(files.source == source, files.name.in_(some))
-                for row in connection.execute(query):
-                    found.setdefault(row[0], []).append(Version(*row[1:]))
-        return found
+            return self._versions.of(connection, source, sorted(set(names)))
 
     def known_parts(self) -> set[str]:
         """Names of the manifest's parts that this ledger knows."""
@@ -247,14 +240,14 @@ class Ledger:
                 )
             )
 
-    def claim(self, run_id: str, outcomes: list[Outcome], refusals: list[Refusal]) -> None:
+    def claim(self, run_id: str, rows: list[FileRow], refusals: list[Refusal]) -> None:
         """Write down what became of some files, in one transaction; it counts once the run is done.
 
         Raises SynapseError when another ingest took over (the lease had expired).
         """
         with self.engine.begin() as connection:
             _hold(connection, run_id)
-            add_files(connection, run_id, outcomes)
+            add_files(connection, rows)
             add_refusals(connection, run_id, refusals, utc_now())
 
     def note(self, run_id: str, message: str) -> None:

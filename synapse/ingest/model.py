@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from functools import cached_property
+from typing import NamedTuple
 
 
 class Kind(StrEnum):
@@ -40,8 +40,7 @@ class Unit(StrEnum):
     FILE = "file"
 
 
-@dataclass(frozen=True)
-class BronzeFile:
+class BronzeFile(NamedTuple):
     """A file in bronze: path relative to the lake ('/' separated), size in bytes, and its version.
 
     etag: changes when the file is written again: S3's ETag, or the local modification time in ns.
@@ -51,10 +50,27 @@ class BronzeFile:
     size: int
     etag: str
 
-    @cached_property
+    @property
     def name(self) -> str:
         """The file's own name."""
-        return self.path.rsplit("/", 1)[-1]
+        return self.path[self.path.rfind("/") + 1 :]
+
+
+class Mark(NamedTuple):
+    """What reading one file of a job came to; `position` is the file's in the job.
+
+    There is one for each of millions of files, most of which need no more than that: an Outcome is
+    only made of it where something has to be decided.
+    """
+
+    position: int
+    sha256: str
+    state: str
+    landed: int
+    accepted: int
+    quarantined: int
+    kafka_partition: int | None
+    kafka_offset: int | None
 
 
 @dataclass
@@ -78,7 +94,7 @@ class Counts:
         self.files += other.files
 
 
-@dataclass
+@dataclass(slots=True)
 class Outcome:
     """What became of one version (path, sha256) of a file.
 

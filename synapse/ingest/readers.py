@@ -1,32 +1,40 @@
-"""Processes that read small files: parsing and converting JSON is most of what ingest does."""
+"""Processes that read small files: parsing and converting JSON is most of what ingest does.
+
+This process reads as well, whenever the others have enough to do: none of them ever waits.
+"""
 
 from __future__ import annotations
 
-import gc
 import os
+import pickle
+import socket
+import subprocess
+import sys
 from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
 from itertools import chain
-from multiprocessing import get_context, parent_process
-from threading import Thread
+from multiprocessing.connection import Connection
 from types import TracebackType
 
-import pyarrow as pa
-
+from synapse.errors import SynapseError
+from synapse.ingest.reader_process import Failure
 from synapse.ingest.reading import ReadJob, ReadResult, read_files
 
 # Below this, other processes would take longer to start than to read.
 _BYTES_WORTH_PROCESSES = 4 * 1024 * 1024
+_JOBS_WORTH_PROCESSES = 8
+_MOST_PROCESSES = 16
+# One that is read, one that waits, one that is on its way back.
+_JOBS_PER_READER = 3
 
 
 class Readers:
     """Reads jobs, in this process or, once there is enough to read, in several; a context."""
 
     def __init__(self, processes: int = 1) -> None:
-        self._pool: ProcessPoolExecutor | None = None
-        # This process has its own part to do: booking and writing what the others have read.
-        self._readers = processes - 1
+        # One disk or bucket feeds no more; what they hold is what claims.py remembers.
+        self._others = min(processes, _MOST_PROCESSES) - 1
+        self._readers: list[_Reader] = []
         self._seen_bytes = 0
 
     def __enter__(self) -> Readers:
@@ -40,55 +48,92 @@ class Readers:
         traceback: TracebackType | None,
     ) -> None:
         """End the processes."""
-        if self._pool is not None:
-            self._pool.shutdown(cancel_futures=True)
+        for reader in self._readers:
+            reader.end()
 
     def read(self, jobs: Iterable[ReadJob]) -> Iterator[ReadResult]:
-        """Yield results in the order of the jobs, so that the same files make the same parts."""
+        """Yield results in the order of the jobs, so that the same files make the same parts.
+
+        Raises what reading raises, SynapseError when a process has ended.
+        """
         coming = iter(jobs)
         few = []
-        if self._pool is None and self._readers:
+        if not self._readers and self._others:
             for job in coming:
                 few.append(job)
                 self._seen_bytes += sum(file.size for file in job.files)
-                if self._seen_bytes >= _BYTES_WORTH_PROCESSES:
-                    self._start()
+                if self._seen_bytes >= _BYTES_WORTH_PROCESSES or len(few) == _JOBS_WORTH_PROCESSES:
+                    self._readers = [_Reader() for _ in range(self._others)]
                     break
-        if self._pool is None:
-            yield from map(read_files, chain(few, coming))
-            return
-        waiting: deque[Future[ReadResult]] = deque()
+        waiting: deque[_Reader | ReadResult] = deque()
         for job in chain(few, coming):
+            while waiting and _is_ready(waiting[0]):
+                yield _result(waiting.popleft())
             # No more results wait in memory than keep the processes busy.
-            if len(waiting) >= 2 * self._readers:
-                yield waiting.popleft().result()
-            waiting.append(self._pool.submit(read_files, job))
+            if len(waiting) > _JOBS_PER_READER * (len(self._readers) + 1):
+                yield _result(waiting.popleft())
+            free = min(self._readers, key=lambda reader: reader.jobs, default=None)
+            if free is not None and free.jobs < _JOBS_PER_READER:
+                free.begin(job)
+                waiting.append(free)
+            else:
+                waiting.append(read_files(job))
         while waiting:
-            yield waiting.popleft().result()
-
-    def _start(self) -> None:
-        # Forked from a server that has no threads (this process has those of DuckDB and Arrow,
-        # which a fork breaks), so that the readers share what they import.
-        context = get_context("forkserver")
-        context.set_forkserver_preload([read_files.__module__])
-        self._pool = ProcessPoolExecutor(self._readers, mp_context=context, initializer=_prepare)
+            yield _result(waiting.popleft())
 
 
-def give_back_memory() -> None:
-    """Let Arrow return what it frees: its own pool keeps a hundred megabytes for the next time."""
-    pa.set_memory_pool(pa.system_memory_pool())
+def _is_ready(one: _Reader | ReadResult) -> bool:
+    return isinstance(one, ReadResult) or one.connection.poll()
 
 
-def _prepare() -> None:
-    give_back_memory()
-    # Records are trees: to search the millions of them for cycles doubles the time of parsing.
-    gc.disable()
-    parent = parent_process()
-    assert parent is not None, "a reader is a child of the ingest"
+def _result(one: _Reader | ReadResult) -> ReadResult:
+    return one if isinstance(one, ReadResult) else one.finish()
 
-    def watch() -> None:
-        # A killed ingest leaves no reader behind: nobody would tell it to stop.
-        parent.join()
-        os._exit(1)
 
-    Thread(target=watch, daemon=True).start()
+class _Reader:
+    """Another process. jobs: how many it has not given back."""
+
+    def __init__(self) -> None:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            # Not forked: this process has threads of DuckDB and Arrow, which a fork breaks.
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-m", Failure.__module__, str(theirs.fileno())],
+                stdin=subprocess.DEVNULL,
+                env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+                pass_fds=[theirs.fileno()],
+            )
+        self.connection = Connection(ours.detach())
+        self.jobs = 0
+
+    def begin(self, job: ReadJob) -> None:
+        """Hand over a job."""
+        try:
+            self.connection.send_bytes(pickle.dumps(job, pickle.HIGHEST_PROTOCOL))
+        except OSError as error:
+            raise self._ended() from error
+        self.jobs += 1
+
+    def finish(self) -> ReadResult:
+        """Wait for the oldest job's result."""
+        try:
+            answer: ReadResult | Failure = pickle.loads(self.connection.recv_bytes())
+        except (EOFError, OSError) as error:
+            raise self._ended() from error
+        if isinstance(answer, Failure):
+            raise answer.error
+        self.jobs -= 1
+        return answer
+
+    def end(self) -> None:
+        """Hang up, upon which the process ends."""
+        self.connection.close()
+        self._process.wait()
+
+    def _ended(self) -> SynapseError:
+        code = self._process.wait()
+        return SynapseError(
+            f"A process that reads files ended by itself (exit code {code}"
+            f"{': memory ran out, probably' if code == -9 else ''}); nothing was accepted. Run "
+            "`synapse ingest` again, with SYNAPSE_PROCESSES=1 to read in one process."
+        )

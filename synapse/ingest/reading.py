@@ -6,8 +6,9 @@ whether a file has landed before is for the caller to find out (topics.py).
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, field
+from functools import cache
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from synapse.declarations import DmsTable, Topic
 from synapse.errors import SynapseError
 from synapse.ingest.consolidate import Converter, Delivery
 from synapse.ingest.debezium import DebeziumShape
-from synapse.ingest.model import BronzeFile, Drift, Kind, Outcome, Refusal, State, Unit
+from synapse.ingest.model import BronzeFile, Drift, Kind, Mark, Outcome, Refusal, State, Unit
 from synapse.ingest.records import (
     MOST_RECORDS,
     LargeError,
@@ -52,7 +53,7 @@ class ReadJob:
 class ReadResult:
     """What became of a job's files, and their rows. large: files that must be read in pieces."""
 
-    outcomes: list[Outcome] = field(default_factory=list)
+    marks: list[Mark] = field(default_factory=list)
     refusals: list[Refusal] = field(default_factory=list)
     drift: list[Drift] = field(default_factory=list)
     tables: list[Rowset] = field(default_factory=list)
@@ -75,8 +76,12 @@ def shape_of(target: Topic | DmsTable) -> Shape:
 
 def converter_of(target: Topic | DmsTable) -> Converter:
     """What checks and converts the topic's records. Raises SynapseError without a JSON Schema."""
-    validator = jsonschema_rs.Draft202012Validator(_schema_of(target), validate_formats=True)
-    return Converter(shape_of(target), validator)
+    return Converter(shape_of(target), _validator_of(target))
+
+
+@cache  # compiled once a process, not once a job
+def _validator_of(target: Topic | DmsTable) -> jsonschema_rs.Draft202012Validator:
+    return jsonschema_rs.Draft202012Validator(_schema_of(target), validate_formats=True)
 
 
 def _schema_of(target: Topic | DmsTable) -> dict[str, Any]:
@@ -95,9 +100,10 @@ def read_files(job: ReadJob) -> ReadResult:
     """Read, check and convert the files of a job."""
     converter = converter_of(job.target)
     result = ReadResult()
+    outcomes: list[tuple[int, Outcome]] = []
     unzipped = read = 0
-    for file, data in zip(job.files, job.lake.read(job.files), strict=True):
-        outcome = new_outcome(job.target, file, hashlib.sha256(data).hexdigest())
+    for position, (file, data) in enumerate(zip(job.files, job.lake.read(job.files), strict=True)):
+        outcome = new_outcome(job.target, file, sha256(data).hexdigest())
         try:
             if unzipped > _BYTES_UNZIPPED or read > _RECORDS:
                 raise LargeError("the files before it were all that fits")
@@ -106,10 +112,10 @@ def read_files(job: ReadJob) -> ReadResult:
             result.large.append(file)
             continue
         except UnreadableError as error:
-            result.outcomes.append(outcome)
+            outcomes.append((position, outcome))
             result.refusals.append(refused_whole(outcome, str(error)))
             continue
-        result.outcomes.append(outcome)
+        outcomes.append((position, outcome))
         outcome.landed = len(records.values)
         unzipped += len(records.data)
         read += outcome.landed
@@ -117,7 +123,42 @@ def read_files(job: ReadJob) -> ReadResult:
     result.tables = converter.take()
     result.refusals += converter.harvest.refusals
     result.drift = list(converter.harvest.drift.values())
+    result.marks = [
+        Mark(
+            position,
+            one.sha256,
+            one.state.value,
+            one.landed,
+            one.accepted,
+            one.quarantined,
+            one.kafka_partition,
+            one.kafka_offset,
+        )
+        for position, one in outcomes
+    ]
     return result
+
+
+def outcome_of(target: Topic | DmsTable, files: list[BronzeFile], mark: Mark) -> Outcome:
+    """What became of a job's file, as it was when it had been read."""
+    return Outcome(
+        files[mark.position],
+        mark.sha256,
+        target.source,
+        kind_of_files(target),
+        State(mark.state),
+        landed=mark.landed,
+        accepted=mark.accepted,
+        quarantined=mark.quarantined,
+        kafka_topic=name_of(target),
+        kafka_partition=mark.kafka_partition,
+        kafka_offset=mark.kafka_offset,
+    )
+
+
+def kind_of_files(target: Topic | DmsTable) -> Kind:
+    """The kind of a topic's files; those of a table's Debezium topic are changes."""
+    return Kind.CHANGE if isinstance(target, DmsTable) else Kind.TOPIC
 
 
 def new_outcome(target: Topic | DmsTable, file: BronzeFile, digest: str) -> Outcome:
@@ -127,8 +168,9 @@ def new_outcome(target: Topic | DmsTable, file: BronzeFile, digest: str) -> Outc
         file,
         digest,
         target.source,
-        Kind.CHANGE if isinstance(target, DmsTable) else Kind.TOPIC,
+        kind_of_files(target),
         State.ACCEPTED,
+        kafka_topic=name_of(target),
         kafka_partition=partition,
         kafka_offset=offset,
     )

@@ -43,11 +43,14 @@ def kafka_identity(path: str) -> tuple[int | None, int | None]:
 
     From <topic>+<partition>+<offset>.json, else the partition from a partition=N folder.
     """
-    parts = path.rsplit("/", 1)[-1].split("+")
-    if len(parts) >= 3:
-        offset = parts[-1].split(".", 1)[0]
-        if parts[-2].isdecimal() and offset.isdecimal():
-            return int(parts[-2]), int(offset)
+    start = path.rfind("/")
+    last = path.rfind("+")
+    first = path.rfind("+", 0, max(last, 0))
+    # Before the partition a topic must be named.
+    if last > first > start:
+        partition, offset = path[first + 1 : last], path[last + 1 :].split(".", 1)[0]
+        if partition.isdecimal() and offset.isdecimal():
+            return int(partition), int(offset)
     folder = _PARTITION_FOLDER.search(path)
     return int(folder[1]) if folder else None, None
 
@@ -109,6 +112,12 @@ def split(data: bytes) -> Records:
 
     Raises LargeError for more than MOST_RECORDS, UnreadableError where they are no lines.
     """
+    if data.startswith(b"{") and data.find(b"\n", 0, -1) < 0:
+        try:
+            # As a sink with flush.size=1 writes it.
+            return Records(data, "lines", [_loads(data)])
+        except orjson.JSONDecodeError:
+            pass
     if data.startswith(BOM):
         data = data[len(BOM) :]
     lines = data.split(b"\n")

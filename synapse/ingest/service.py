@@ -8,6 +8,7 @@ that the next run frees; killed after it, the next run takes the part over (reco
 from __future__ import annotations
 
 import contextlib
+import sys
 import time
 import uuid
 from collections import defaultdict
@@ -18,7 +19,6 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pyarrow as pa
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -26,14 +26,14 @@ from synapse.declarations import Declarations, load_declarations
 from synapse.errors import SynapseError, UsageError
 from synapse.feedback.service import Feedback
 from synapse.garbage import without_cycle_search
+from synapse.ingest.arrow import prepare_arrow
 from synapse.ingest.claims import Claims
 from synapse.ingest.discover import Listing, Stat, require_bronze
-from synapse.ingest.dms_table import ingest_table
 from synapse.ingest.ledger import Ledger
 from synapse.ingest.manifest import part_names, write_part
 from synapse.ingest.model import BronzeFile, Counts, Drift, Harvest
 from synapse.ingest.quarantine_index import QuarantineIndex
-from synapse.ingest.readers import Readers, give_back_memory
+from synapse.ingest.readers import Readers
 from synapse.ingest.recover import recover
 from synapse.ingest.store import RefusalWriter
 from synapse.ingest.topics import ingest_topic
@@ -100,7 +100,7 @@ def ingest(
     nothing.
     """
     began = time.monotonic()
-    give_back_memory()
+    prepare_arrow()
     declarations = load_declarations(project_dir)
     _require_tables(declarations, confirm_reloads)
     feedback = Feedback.load(project_dir)
@@ -142,6 +142,9 @@ def ingest(
                 if progress:
                     progress(f"check {table.source}", done, len(declarations.tables))
                 if files:
+                    # Late: small files alone need no DuckDB, which is 35 MB.
+                    from synapse.ingest.dms_table import ingest_table
+
                     files.sort(key=lambda file: file.path)
                     harvest.merge(ingest_table(work, table, files))
             for target, files_of_topic in listing.topics():
@@ -238,13 +241,19 @@ def failing(ledger: Ledger, run_id: str, lake: Lake) -> Iterator[contextlib.Exit
     try:
         with contextlib.ExitStack() as ending:
             yield ending
-    except (OSError, pa.ArrowException, duckdb.Error) as error:
+    except (OSError, pa.ArrowException, *_errors_of_duckdb()) as error:
         record(error)
         said = explain(error, str(lake.root)) or error
         raise SynapseError(f"Ingest stopped and accepted nothing: {said}") from error
     except BaseException as error:
         record(error)
         raise
+
+
+def _errors_of_duckdb() -> tuple[type[Exception], ...]:
+    """What DuckDB raises, where it has been loaded."""
+    duckdb = sys.modules.get("duckdb")
+    return () if duckdb is None else (duckdb.Error,)
 
 
 def _held(

@@ -15,14 +15,16 @@ from synapse.declarations import DmsTable, Topic
 from synapse.ingest.consolidate import Delivery
 from synapse.ingest.files import sha256_of
 from synapse.ingest.large import TooLong, examine, pieces
-from synapse.ingest.model import BronzeFile, Harvest, Outcome, Refusal, State, Unit
+from synapse.ingest.model import BronzeFile, Harvest, Mark, Outcome, Refusal, State, Unit
 from synapse.ingest.parts import PartWriter
 from synapse.ingest.reading import (
     ReadJob,
     ReadResult,
     converter_of,
+    kind_of_files,
     name_of,
     new_outcome,
+    outcome_of,
     refused_whole,
     require_suffix,
     shape_of,
@@ -35,7 +37,7 @@ from synapse.ingest.versions import Version
 from synapse.ingest.work import Work
 
 # A job is large enough to be worth its journey, and small enough that its rows are no burden.
-_FILES_PER_JOB = 256
+_FILES_PER_JOB = 512
 _BYTES_PER_JOB = 4 * 1024 * 1024
 _ZIPPED = 8  # how many times its size a gzip file of records holds, about
 # A file of which more is refused is not looked at any further.
@@ -122,21 +124,18 @@ class _Topic:
     def settle(self, result: ReadResult) -> None:
         """Take over a job's result: jobs come back in the order in which they were made."""
         files, known = self._jobs_known.popleft()
-        by_path = {file.path: file for file in files}
         withdrawn = set()
-        for outcome in result.outcomes:
-            versions = known.get(outcome.file.name, [])
-            fate = self._fate(outcome, versions)
-            if fate is not Fate.NEW:
-                withdrawn.add(outcome.file.path)
-            self._book(outcome, fate, versions)
+        if not self._take_new(files, known, result.marks):
+            withdrawn = self._take_each(files, known, result.marks)
         refusals = result.refusals
         if withdrawn:
             refusals = [refusal for refusal in refusals if refusal.path not in withdrawn]
             result.tables = [self._without(rowset, withdrawn) for rowset in result.tables]
-        for refusal in refusals:
-            if refusal.unit is Unit.FILE:
-                keep_raw(self._work.lake, by_path[refusal.path], refusal.sha256)
+        if any(refusal.unit is Unit.FILE for refusal in refusals):
+            by_path = {file.path: file for file in files}
+            for refusal in refusals:
+                if refusal.unit is Unit.FILE:
+                    keep_raw(self._work.lake, by_path[refusal.path], refusal.sha256)
         self._refuse(refusals)
         for drift in result.drift:
             self.harvest.see_drift(drift)
@@ -145,6 +144,33 @@ class _Topic:
         self._done += len(files)
         if self._work.progress:
             self._work.progress(f"consolidate {name_of(self._target)}", self._done, 0)
+
+    def _take_new(self, files: list[BronzeFile], known: Known, marks: list[Mark]) -> bool:
+        """Book a job of which no file has anything to do with what landed before, if it is one."""
+        return (
+            not known
+            and self._switch is None
+            and not self._work.recorded.paths
+            and self._work.claims.add_new(
+                self._target.source,
+                kind_of_files(self._target),
+                name_of(self._target),
+                files,
+                marks,
+            )
+        )
+
+    def _take_each(self, files: list[BronzeFile], known: Known, marks: list[Mark]) -> set[str]:
+        """Find out what became of each file, and book it; returns paths of what is not new."""
+        withdrawn = set()
+        for mark in marks:
+            outcome = outcome_of(self._target, files, mark)
+            versions = known.get(outcome.file.name, [])
+            fate = self._fate(outcome, versions)
+            if fate is not Fate.NEW:
+                withdrawn.add(outcome.file.path)
+            self._book(outcome, fate, versions)
+        return withdrawn
 
     def _fate(self, outcome: Outcome, versions: list[Version]) -> Fate:
         """Whether the file's records have landed before; a duplicate is counted as one."""
@@ -157,7 +183,7 @@ class _Topic:
             and (version.path, digest) not in self._work.forget
             and not version.is_held
         }
-        twins |= self._work.claims.recent(outcome.source, outcome.file.name, digest)
+        twins |= self._work.claims.recent(outcome)
         if path in twins:
             return Fate.TOUCHED
         if twins:
@@ -171,7 +197,6 @@ class _Topic:
     def _book(self, outcome: Outcome, fate: Fate, versions: list[Version]) -> None:
         """Write down what became of a file that has been read."""
         file, digest = outcome.file, outcome.sha256
-        outcome.kafka_topic = name_of(self._target)
         if fate is Fate.TOUCHED:
             self.harvest.touched.append((outcome.source, file, digest))
             return

@@ -5,17 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
-
-import duckdb
+from typing import TYPE_CHECKING
 
 from synapse.ingest.claims import Claims
-from synapse.ingest.dms import connect
 from synapse.ingest.ledger import Ledger
 from synapse.ingest.model import Recorded
 from synapse.ingest.readers import Readers
 from synapse.ingest.store import RefusalWriter
 from synapse.lake import Lake
 from synapse.progress import Progress
+
+if TYPE_CHECKING:
+    import duckdb
 
 
 @dataclass(frozen=True)
@@ -46,4 +47,6 @@ class Work:
     @cached_property
     def connection(self) -> duckdb.DuckDBPyConnection:
         """What checks Parquet; opened where there is some."""
+        from synapse.ingest.dms import connect
+
         return connect()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from sqlalchemy import MetaData
 from sqlalchemy.engine import Engine, create_engine, make_url
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random
 
 from synapse.errors import SynapseError
 
@@ -39,3 +41,19 @@ def open_store(url: str) -> Engine:
             f"SYNAPSE_STATE names {backend}, whose driver {error.name} is not installed: "
             "pip install 'synapse-lakehouse[postgres]'."
         ) from error
+
+
+def make_tables(engine: Engine, tables: MetaData) -> None:
+    """Create what is missing, though other processes may be creating the same at this moment.
+
+    A store says that a table exists already, in one of several ways, when another process was
+    quicker between the question and the creation: the next question finds it.
+    """
+    for attempt in Retrying(
+        retry=retry_if_exception_type(DatabaseError),
+        stop=stop_after_attempt(5),
+        wait=wait_random(0, 0.2),
+        reraise=True,
+    ):
+        with attempt:
+            tables.create_all(engine)

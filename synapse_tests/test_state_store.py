@@ -5,9 +5,11 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import threading
 import time
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -113,6 +115,19 @@ def _race(
         results.put(("done", report.landed))
         if report.landed == 0:
             return
+
+
+def test_tables_are_made_once_by_whoever_comes_first(url: str) -> None:
+    barrier = threading.Barrier(8)
+
+    def first_use() -> None:
+        barrier.wait()
+        with Ledger(url):
+            pass
+
+    with ThreadPoolExecutor(barrier.parties) as pool:
+        for began in [pool.submit(first_use) for _ in range(barrier.parties)]:
+            began.result()
 
 
 def test_ingests_at_once_never_take_the_same_file(url: str, tmp_path: Path) -> None:

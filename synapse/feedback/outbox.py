@@ -27,6 +27,7 @@ from synapse.feedback.event import Event
 from synapse.ingest import tables as t
 from synapse.ingest.quarantine_index import Entry, entry_of
 from synapse.runner.clock import utc_now
+from synapse.state_store import make_tables
 
 _METADATA = MetaData()
 _DELIVERIES = Table(
@@ -45,7 +46,7 @@ class Outbox:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        _METADATA.create_all(engine)
+        make_tables(engine, _METADATA)
 
     def batches(self, channel: str, size: int) -> Iterator[list[Entry]]:
         """Everything that waits for the channel, in batches: memory is that of one batch."""

@@ -42,7 +42,7 @@ from synapse.ingest.offsets import add_offsets, gaps
 from synapse.ingest.version_query import VersionQuery
 from synapse.ingest.versions import LoadVersion, Version
 from synapse.runner.clock import utc_now
-from synapse.state_store import open_store
+from synapse.state_store import make_tables, open_store
 
 _NAMES_PER_QUERY = 500  # below every engine's limit of parameters
 _SWEEP_EVERY = timedelta(days=1)
@@ -53,7 +53,7 @@ class Ledger:
 
     def __init__(self, url: str) -> None:
         self.engine: Engine = open_store(url)
-        t.METADATA.create_all(self.engine)
+        make_tables(self.engine, t.METADATA)
         self._versions = VersionQuery(self.engine.dialect)
 
     def __enter__(self) -> Ledger:

@@ -20,7 +20,7 @@ from sqlalchemy import (
 from sqlalchemy.engine import Engine
 
 from synapse.runner.clock import naive_utc, utc_now
-from synapse.state_store import open_store
+from synapse.state_store import make_tables, open_store
 
 _METADATA = MetaData()
 SCHEDULE_RUNS = Table(
@@ -64,7 +64,7 @@ class RunHistory:
 
     def __init__(self, url: str) -> None:
         self._engine: Engine = open_store(url)
-        _METADATA.create_all(self._engine)
+        make_tables(self._engine, _METADATA)
 
     def start(self, run_id: str, schedule: str, as_of: datetime) -> None:
         """Record that a run began."""

@@ -26,7 +26,7 @@ from sqlalchemy.exc import IntegrityError
 
 from synapse.errors import LeaseHeldError
 from synapse.runner.clock import utc_now
-from synapse.state_store import open_store
+from synapse.state_store import make_tables, open_store
 
 _METADATA = MetaData()
 _LEASES = Table(
@@ -92,7 +92,7 @@ def lease(url: str, owner_run: str, name: str = "lake") -> Iterator[None]:
     Raises LeaseHeldError (exit code 3) when another run holds it.
     """
     engine = open_store(url)
-    _METADATA.create_all(engine)
+    make_tables(engine, _METADATA)
     owner = f"run {owner_run} of process {os.getpid()} on {socket.gethostname()}"
     _acquire(engine, name, owner)
     stop = threading.Event()

@@ -1,0 +1,99 @@
+"""Lifecycle, segments, churn and MRR equal a plain-Python computation from the truth."""
+
+from __future__ import annotations
+
+import pytest
+
+from synapse_tests.conftest import DailySteps
+from synapse_tests.oracle import Product
+from synapse_tests.oracle_growth import Registered, lifecycle
+from synapse_tests.oracle_money import MOVEMENTS, Ledger, churn, mrr, read_ledger, report_months
+from synapse_tests.oracle_past import read_past
+from synapse_tests.test_proofs_numbers import ask, rate
+
+
+@pytest.fixture(scope="module")
+def registered(steps: DailySteps, product: Product) -> Registered:
+    """The oracle's view of who is registered when."""
+    return Registered(product, read_past(steps.settings.lake, "users", "user_id"))
+
+
+@pytest.fixture(scope="module")
+def ledger(steps: DailySteps, product: Product) -> Ledger:
+    """The oracle's view of who pays what when."""
+    return read_ledger(steps.settings.lake, product)
+
+
+def test_r4_lifecycle_equals_the_oracle(steps: DailySteps, product: Product) -> None:
+    found = ask(
+        steps,
+        "select period_grain, period_start, new_users, returning_users, resurrected_users, "
+        "dormant_users, active_users, quick_ratio, is_complete from gold.rpt_lifecycle "
+        "order by period_grain, period_start",
+    )
+    expected = [
+        (
+            *key,
+            row.new,
+            row.returning,
+            row.resurrected,
+            row.dormant,
+            row.active,
+            rate(row.new + row.resurrected, row.dormant),
+            row.is_complete,
+        )
+        for key, row in sorted(lifecycle(product).items())
+    ]
+    assert found == expected
+    assert all(sum(row[place] for row in found) > 0 for place in (2, 3, 4, 5)), "an idle product"
+
+
+def test_r13_segments_equal_the_oracle(steps: DailySteps, registered: Registered) -> None:
+    found = ask(steps, "select activity_date, segment, user_count from gold.rpt_user_segments")
+    expected = {(*key, count) for key, count in registered.segments().items()}
+    assert len(found) == len(set(found))
+    assert set(found) == expected
+    assert {row[1] for row in found if row[2] > 0} == {name for _, name, _ in expected}
+
+
+def test_r7_churn_equals_the_oracle(steps: DailySteps, ledger: Ledger) -> None:
+    found = ask(
+        steps,
+        "select month_start, activity_base_users, activity_churned_users, activity_churn_rate, "
+        "subscription_base_users, subscription_churned_users, subscription_churn_rate, "
+        "is_complete from gold.rpt_churn_monthly order by month_start",
+    )
+    expected = [
+        (
+            month,
+            row.activity_base,
+            row.activity_churned,
+            rate(row.activity_churned, row.activity_base),
+            row.subscription_base,
+            row.subscription_churned,
+            rate(row.subscription_churned, row.subscription_base),
+            row.is_complete,
+        )
+        for month, row in churn(ledger).items()
+    ]
+    assert found == expected
+    assert sum(row[2] for row in found) > 0, "nobody stopped coming: churn is not tested"
+
+
+def test_r7_mrr_equals_the_oracle_in_every_row(steps: DailySteps, ledger: Ledger) -> None:
+    names = ("opening", *MOVEMENTS, "closing")
+    columns = ", ".join(f"{name}_mrr_cents" for name in names)
+    found = {
+        row[:3]: dict(zip(names, row[3:], strict=True))
+        for row in ask(
+            steps, f"select month_start, currency, plan_code, {columns} from gold.rpt_mrr_monthly"
+        )
+    }
+    expected = mrr(ledger)
+    assert expected.keys() <= found.keys()
+    for key, row in found.items():
+        wanted = expected.get(key, {})
+        assert row == {name: wanted.get(name, 0) for name in names}, key
+    assert {month for month, _, _ in found} == set(report_months(ledger.product))
+    total = [row for (_, _, plan), row in found.items() if plan == "all"]
+    assert all(sum(row[name] for row in total) > 0 for name in ("opening", "new", "closing"))

@@ -6,6 +6,12 @@ import pytest
 
 from synapse_tests.conftest import DailySteps
 from synapse_tests.oracle import Product
+from synapse_tests.oracle_dimensions import (
+    DIMENSIONS,
+    Described,
+    actives_by_dimension,
+    read_described,
+)
 from synapse_tests.oracle_growth import Registered, lifecycle
 from synapse_tests.oracle_money import MOVEMENTS, Ledger, churn, mrr, read_ledger, report_months
 from synapse_tests.oracle_past import read_past
@@ -16,6 +22,12 @@ from synapse_tests.test_proofs_numbers import ask, rate
 def registered(steps: DailySteps, product: Product) -> Registered:
     """The oracle's view of who is registered when."""
     return Registered(product, read_past(steps.settings.lake, "users", "user_id"))
+
+
+@pytest.fixture(scope="module")
+def described(steps: DailySteps, registered: Registered) -> Described:
+    """The oracle's view of everybody's dimensions."""
+    return read_described(steps.settings.lake, registered)
 
 
 @pytest.fixture(scope="module")
@@ -97,3 +109,26 @@ def test_r7_mrr_equals_the_oracle_in_every_row(steps: DailySteps, ledger: Ledger
     assert {month for month, _, _ in found} == set(report_months(ledger.product))
     total = [row for (_, _, plan), row in found.items() if plan == "all"]
     assert all(sum(row[name] for row in total) > 0 for name in ("opening", "new", "closing"))
+
+
+def test_r14_actives_by_dimension_equal_the_oracle(steps: DailySteps, described: Described) -> None:
+    found = {
+        row[:3]: row[3:]
+        for row in ask(
+            steps,
+            "select activity_date, dimension_name, dimension_value, active_users_1d, "
+            "active_users_7d, active_users_28d, active_users_30d "
+            "from gold.rpt_active_users_by_dimension",
+        )
+    }
+    expected = actives_by_dimension(described)
+    assert expected.keys() <= found.keys()
+    wrong = {
+        key: (row, expected.get(key, (0, 0, 0, 0)))
+        for key, row in found.items()
+        if row != expected.get(key, (0, 0, 0, 0))
+    }
+    assert not wrong, f"{len(wrong)} rows differ, such as {next(iter(wrong.items()))}"
+    values = {name: {key[2] for key in found if key[1] == name} for name in DIMENSIONS}
+    several = set(DIMENSIONS) - {"country"}
+    assert all(len(values[name]) > 1 for name in several), "a mix-up of values would go unnoticed"

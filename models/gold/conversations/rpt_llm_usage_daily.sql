@@ -1,11 +1,12 @@
-{# Grain: one row per language model and business date, from the first event to that of as-of, with zeros.
+{# Grain: one row per language model and business date (first event to as-of), with zeros.
    Keys: model, usage_date.
    Incremental: none; rebuilt whole from the messages.
    Rules: R15 (tokens, cost at the price of the time, mean sentiment), R2 (internal users), R1. #}
 with messages as (
 
     select
-        coalesce(model, 'unknown') as model,
+        -- The name that messages and prices have.
+        coalesce(model, 'unknown') as model, -- noqa: RF04
         role,
         token_count,
         sentiment,

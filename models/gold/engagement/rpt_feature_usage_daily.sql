@@ -1,4 +1,4 @@
-{# Grain: one row per feature and business date, from the first event to the date of as-of, with zeros.
+{# Grain: one row per feature and business date (first event to the date of as-of), with zeros.
    Keys: feature, activity_date.
    Incremental: none; rebuilt whole by one sweep over the days on which each person used a feature.
    Rules: R10 (users, uses, adoption), R2 (known people only), R3 (28 days), R1. #}

@@ -51,7 +51,7 @@ final as (
         message_id,
         conversation_id,
         coalesce(channel, 'unknown') as channel,
-        coalesce(model, 'unknown') as model,
+        model,
         {{ exact_seconds_between('previous_sent_at', 'sent_at') }} as response_seconds,
         sent_date as response_date,
         previous_sent_at as asked_at,

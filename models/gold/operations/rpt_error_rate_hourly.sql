@@ -1,4 +1,4 @@
-{# Grain: one row per hour (UTC) from that of the first event to that of as-of (flagged), with zeros.
+{# Grain: one row per hour (UTC), the first event's to that of as-of (flagged), with zeros.
    Keys: hour_at.
    Incremental: none; rebuilt whole from the requests.
    Rules: R12 (share of requests answered with 500 or more, alert above 1 %), R2, R1. #}

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import astuple, fields
+
 import pytest
 
 from synapse_tests.conftest import DailySteps
 from synapse_tests.oracle import Product
+from synapse_tests.oracle_customers import Customer, adoption, customers, growth
 from synapse_tests.oracle_dimensions import (
     DIMENSIONS,
     Described,
@@ -14,6 +17,7 @@ from synapse_tests.oracle_dimensions import (
 )
 from synapse_tests.oracle_growth import Registered, lifecycle
 from synapse_tests.oracle_money import MOVEMENTS, Ledger, churn, mrr, read_ledger, report_months
+from synapse_tests.oracle_operations import load_service
 from synapse_tests.oracle_past import read_past
 from synapse_tests.test_proofs_numbers import ask, rate
 
@@ -132,3 +136,59 @@ def test_r14_actives_by_dimension_equal_the_oracle(steps: DailySteps, described:
     values = {name: {key[2] for key in found if key[1] == name} for name in DIMENSIONS}
     several = set(DIMENSIONS) - {"country"}
     assert all(len(values[name]) > 1 for name in several), "a mix-up of values would go unnoticed"
+
+
+def test_r13_user_growth_equals_the_oracle(steps: DailySteps, registered: Registered) -> None:
+    found = ask(
+        steps,
+        "select activity_date, registered_users, signed_up_users, rejoined_users, left_users, "
+        "growth_28d_rate from gold.rpt_user_growth order by activity_date",
+    )
+    rows = growth(registered)
+    days = list(rows)
+    expected = []
+    for place, (day, row) in enumerate(rows.items()):
+        before = rows[days[place - 28]].registered if place >= 28 else 0
+        share = rate(row.registered, before)
+        expected.append((day, *astuple(row), None if share is None else share - 1))
+    assert found == expected
+    assert sum(row[2] for row in found) > 0 < sum(row[4] for row in found)
+
+
+def test_r14_regional_adoption_equals_the_oracle(steps: DailySteps, described: Described) -> None:
+    found = {
+        row[:2]: row[2:]
+        for row in ask(
+            steps,
+            "select activity_date, region, active_users_28d, registered_users, adoption_rate, "
+            "active_share_rate from gold.rpt_regional_adoption",
+        )
+    }
+    expected = adoption(described)
+    assert expected.keys() <= found.keys()
+    for key, row in found.items():
+        active, there = expected.get(key, (0, 0))
+        everywhere = sum(counts[0] for (day, _), counts in expected.items() if day == key[0])
+        assert row == (active, there, rate(active, there), rate(active, everywhere)), key
+
+
+def test_customers_equal_the_oracle(
+    steps: DailySteps, described: Described, ledger: Ledger
+) -> None:
+    found = {
+        row[0]: Customer(*row[1:])
+        for row in ask(
+            steps,
+            "select user_key, segment, lifecycle_stage, favourite_feature, active_day_count, "
+            "active_days_28d_count, session_count, session_seconds, message_count, mrr_cents, "
+            "ltv_cents from gold.rpt_customer_360",
+        )
+    }
+    lake = steps.settings.lake
+    service = load_service(described.product, lake, steps.project / "seeds")
+    expected = customers(described, ledger, service, lake)
+    assert found.keys() == expected.keys()
+    wrong = {key: (found[key], row) for key, row in expected.items() if found[key] != row}
+    assert not wrong, f"{len(wrong)} customers differ, such as {next(iter(wrong.items()))}"
+    for one in fields(Customer):
+        assert len({getattr(row, one.name) for row in found.values()}) > 1, one.name

@@ -13,7 +13,9 @@ from synapse_tests.oracle_dimensions import (
     DIMENSIONS,
     Described,
     actives_by_dimension,
+    funnel_by_dimension,
     read_described,
+    retention_by_dimension,
 )
 from synapse_tests.oracle_growth import Registered, lifecycle
 from synapse_tests.oracle_money import MOVEMENTS, Ledger, churn, mrr, read_ledger, report_months
@@ -192,3 +194,49 @@ def test_customers_equal_the_oracle(
     assert not wrong, f"{len(wrong)} customers differ, such as {next(iter(wrong.items()))}"
     for one in fields(Customer):
         assert len({getattr(row, one.name) for row in found.values()}) > 1, one.name
+
+
+def test_r6_retention_by_dimension_equals_the_oracle(
+    steps: DailySteps, described: Described
+) -> None:
+    found = {
+        row[:6]: row[6:]
+        for row in ask(
+            steps,
+            "select dimension_name, dimension_value, cohort_basis, cohort_grain, cohort_start, "
+            "period_number, cohort_size, retained_users, is_mature, retention_rate "
+            "from gold.rpt_retention_by_dimension",
+        )
+    }
+    expected = {
+        key: (*astuple(cell), rate(cell.retained, cell.cohort_size))
+        for key, cell in retention_by_dimension(described).items()
+    }
+    assert found.keys() == expected.keys()
+    wrong = {key: (row, found[key]) for key, row in expected.items() if found[key] != row}
+    assert not wrong, f"{len(wrong)} cells differ, such as {next(iter(wrong.items()))}"
+
+
+def test_r8_funnel_by_dimension_equals_the_oracle(steps: DailySteps, described: Described) -> None:
+    found = ask(
+        steps,
+        "select funnel_name, entry_date, dimension_name, dimension_value, step_number, "
+        "entered_count, reached_count, step_conversion_rate, overall_conversion_rate "
+        "from gold.rpt_conversion_funnel_by_dimension",
+    )
+    expected = funnel_by_dimension(described)
+    assert expected.keys() <= {row[:4] for row in found}
+    assert len(found) == len({row[:5] for row in found})
+    for row in found:
+        reached = expected.get(row[:4])
+        if reached is None:
+            assert row[5:7] == (0, 0), f"{row}: nobody entered"
+            continue
+        step = row[4]
+        before = reached[max(step - 2, 0)]
+        assert row[5:] == (
+            reached[0],
+            reached[step - 1],
+            rate(reached[step - 1], before),
+            rate(reached[step - 1], reached[0]),
+        ), row

@@ -34,21 +34,32 @@ dimension_names as (
     select distinct dimension_name
     from by_dimension
 
+),
+
+compared as (
+    {% for days in windows %}
+    {%- if not loop.first %}
+    union all
+    {% endif %}
+    select
+        dimension_names.dimension_name,
+        {{ days }} as window_days,
+        daily.active_users_{{ days }}d as active_users,
+        coalesce(by_dimension.active_users_{{ days }}d, 0) as added_users,
+        daily.activity_date
+    from daily
+    cross join dimension_names
+    left join by_dimension
+        on daily.activity_date = by_dimension.activity_date
+            and dimension_names.dimension_name = by_dimension.dimension_name
+    {% endfor %}
 )
 
 select
-    dimension_names.dimension_name,
-    daily.activity_date,
-    {%- for days in windows %}
-    daily.active_users_{{ days }}d,
-    by_dimension.active_users_{{ days }}d as added_{{ days }}d{{ ',' if not loop.last }}
-    {%- endfor %}
-from daily
-cross join dimension_names
-left join by_dimension
-    on daily.activity_date = by_dimension.activity_date
-        and dimension_names.dimension_name = by_dimension.dimension_name
-where by_dimension.activity_date is null
-    {%- for days in windows %}
-    or daily.active_users_{{ days }}d <> by_dimension.active_users_{{ days }}d
-    {%- endfor %}
+    dimension_name,
+    window_days,
+    active_users,
+    added_users,
+    activity_date
+from compared
+where active_users <> added_users

@@ -1,5 +1,5 @@
-{# Growth reports that say one thing twice say the same: registered people (R13), MRR of plans, months
-   and customers (R7), lifecycle of the last complete week (R4).
+{# Growth reports that say one thing twice say the same: registered people (R13), MRR of plans,
+   months and customers (R7), lifecycle of the last complete week (R4).
    Fails when: two reports count different people, or a movement of MRR is lost between months.
    Who fixes it: growth. #}
 with growth as (
@@ -102,7 +102,7 @@ lifecycle as (
 compared as (
 
     select
-        'registered people and their changes' as statement,
+        'registered people and their changes' as claim,
         cast(activity_date as varchar) as part,
         registered_users as one_count,
         registered_users_before + change_users as other_count
@@ -112,7 +112,7 @@ compared as (
     union all
 
     select
-        'registered people and segments' as statement,
+        'registered people and segments' as claim,
         cast(growth.activity_date as varchar) as part,
         growth.registered_users as one_count,
         segments.user_count as other_count
@@ -123,7 +123,7 @@ compared as (
     union all
 
     select
-        'registered people and regions' as statement,
+        'registered people and regions' as claim,
         cast(growth.activity_date as varchar) as part,
         growth.registered_users as one_count,
         coalesce(regions.registered_users, 0) as other_count
@@ -134,7 +134,7 @@ compared as (
     union all
 
     select
-        'opening MRR and the closing before' as statement,
+        'opening MRR and the closing before' as claim,
         concat(currency, ' ', plan_code, ' ', cast(month_start as varchar)) as part,
         opening_mrr_cents as one_count,
         closing_before_cents as other_count
@@ -144,7 +144,7 @@ compared as (
     union all
 
     select
-        'MRR of all plans and of each' as statement,
+        'MRR of all plans and of each' as claim,
         concat(currency, ' ', cast(month_start as varchar)) as part,
         all_cents as one_count,
         added_cents as other_count
@@ -153,7 +153,7 @@ compared as (
     union all
 
     select
-        'MRR of all plans and of customers' as statement,
+        'MRR of all plans and of customers' as claim,
         mrr.currency as part,
         max(mrr.closing_mrr_cents) as one_count,
         sum(coalesce(customers.mrr_cents, 0)) as other_count
@@ -171,7 +171,7 @@ compared as (
     union all
 
     select
-        'lifecycle and customers' as statement,
+        'lifecycle and customers' as claim,
         '{{ stage }}' as part,
         max(lifecycle.{{ stage }}_users) as one_count,
         count(customers.user_id) as other_count
@@ -183,7 +183,7 @@ compared as (
 )
 
 select
-    statement,
+    claim,
     part,
     one_count,
     other_count

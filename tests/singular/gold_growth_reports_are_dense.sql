@@ -1,5 +1,5 @@
-{# Growth reports have every date, week and month from their first to the current one, for every value:
-   no gap, nothing twice.
+{# Growth reports have every date, week and month from their first to the current one, for every
+   value: no gap, nothing twice.
    Fails when: a date, period, segment, region or plan without activity drops out.
    Who fixes it: growth. #}
 with daily_dates as (
@@ -72,18 +72,18 @@ spans as (
     select
         'rpt_conversion_funnel_by_dimension' as model_name,
         concat(
-            funnel_name, ' ', cast(step_number as varchar), ' ', dimension_name, ' ',
-            dimension_value
+            funnel.funnel_name, ' ', cast(funnel.step_number as varchar), ' ',
+            funnel.dimension_name, ' ', funnel.dimension_value
         ) as part,
         count(*) as row_count,
         max(calendar_dates.date_count) as expected_count
-    from {{ ref('rpt_conversion_funnel_by_dimension') }}
+    from {{ ref('rpt_conversion_funnel_by_dimension') }} as funnel
     cross join calendar_dates
     group by
-        funnel_name,
-        step_number,
-        dimension_name,
-        dimension_value
+        funnel.funnel_name,
+        funnel.step_number,
+        funnel.dimension_name,
+        funnel.dimension_value
 
 )
 

@@ -1,5 +1,5 @@
-{# R14: every member of a cohort and every attempt has one value of each dimension, so the values of a
-   dimension add up to rpt_retention and rpt_conversion_funnel.
+{# R14: every member of a cohort and every attempt has one value of each dimension, so the values of
+   a dimension add up to rpt_retention and rpt_conversion_funnel.
    Fails when: somebody is described twice or not at all, or a period lacks a row.
    Who fixes it: growth. #}
 with retention_by_dimension as (

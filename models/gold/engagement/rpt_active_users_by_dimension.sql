@@ -53,7 +53,7 @@ aged as (
 
 ),
 
--- Spans that count alike: of one value, begun on one date, so long after the active day and so long.
+-- Spans that count alike: of one value, begun on one date, as long after the active day, as long.
 alike as (
     {% for name, column in dimensions().items() %}
     {%- if not loop.first %}

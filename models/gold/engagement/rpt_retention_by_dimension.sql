@@ -73,10 +73,12 @@ active_periods as (
     inner join cohort_members
         on followed.user_id = cohort_members.user_id
     {%- if grain == 'day' %}
-    where {{ periods_between('day', 'cohort_members.cohort_date', 'followed.activity_date') }}
+    where
+        {{ periods_between('day', 'cohort_members.cohort_date', 'followed.activity_date') }}
         in ({{ headline_days | join(', ') }})
     {%- else %}
-    where coalesce(followed.previous_date, date '0001-01-01')
+    where
+        coalesce(followed.previous_date, date '0001-01-01')
         < cast(date_trunc('{{ grain }}', followed.activity_date) as date)
     {%- endif %}
     {% endfor %}
@@ -170,9 +172,11 @@ begun_periods as (
             'cohorts.cohort_start',
             "cast(date_trunc('" ~ grain ~ "', calendar.last_complete_date) as date)"
         ) }}
-    where cohorts.cohort_grain = '{{ grain }}'
     {%- if grain == 'day' %}
+    where cohorts.cohort_grain = 'day'
         and numbers.number in ({{ headline_days | join(', ') }})
+    {%- else %}
+    where cohorts.cohort_grain = '{{ grain }}'
     {%- endif %}
     {% endfor %}
 ),

@@ -178,20 +178,20 @@ counted as (
         cast(coalesce(activity_churn.base_users, 0) as bigint) as activity_base_users,
         cast(coalesce(activity_churn.churned_users, 0) as bigint) as activity_churned_users,
         cast(
-            sum(coalesce(starting.come_users - starting.gone_users, 0)) over (
+            sum(coalesce(paying_at_start.come_users - paying_at_start.gone_users, 0)) over (
                 order by months.month_start rows between unbounded preceding and current row
             ) as bigint
         ) as subscription_base_users,
-        cast(coalesce(ending.gone_users, 0) as bigint) as subscription_churned_users,
+        cast(coalesce(paying_at_end.gone_users, 0) as bigint) as subscription_churned_users,
         months.is_complete,
         months.month_start
     from months
     left join activity_churn
         on months.month_start = activity_churn.month_start
-    left join paying_changes as starting
-        on months.month_start = starting.step_month
-    left join paying_changes as ending
-        on {{ date_add_periods('month', 'months.month_start', 1) }} = ending.step_month
+    left join paying_changes as paying_at_start
+        on months.month_start = paying_at_start.step_month
+    left join paying_changes as paying_at_end
+        on {{ date_add_periods('month', 'months.month_start', 1) }} = paying_at_end.step_month
 
 ),
 

@@ -200,7 +200,7 @@ favourites as (
     select
         user_id,
         feature,
-        row_number() over (partition by user_id order by use_count desc, feature) as place
+        row_number() over (partition by user_id order by use_count desc, feature asc) as place
     from feature_uses
 
 ),
@@ -262,9 +262,9 @@ ranked_money as (
         row_number() over (
             partition by user_id
             order by
-                case when mrr_cents > 0 then 0 else 1 end,
+                case when mrr_cents > 0 then 0 else 1 end asc,
                 last_paid_at desc nulls last,
-                currency
+                currency asc
         ) as place,
         last_paid_at
     from money

@@ -1,4 +1,4 @@
-{# Grain: one row per month (the current one flagged), currency and plan; plan_code `all` is the sum.
+{# Grain: one row per month (the current one flagged), currency and plan; `all` is their sum.
    Keys: month_start, currency, plan_code.
    Incremental: none; rebuilt whole by one sweep over the few changes of paying subscriptions.
    Rules: R7 (MRR and its movements, price of the time, nets per user in the all-plans row), R1. #}

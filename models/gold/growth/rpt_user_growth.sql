@@ -177,7 +177,9 @@ grown as (
         signed_up_users,
         rejoined_users,
         left_users,
-        lag(registered_users, {{ growth_days }}) over (order by date_day) as registered_users_before,
+        lag(registered_users, {{ growth_days }}) over (
+            order by date_day
+        ) as registered_users_before,
         is_complete,
         date_day
     from counted

@@ -41,8 +41,6 @@ followed as (
 
     select
         user_id,
-        activity_date,
-        lead(activity_date) over (partition by user_id order by activity_date) as next_date,
         {%- for days in levels %}
         {{ date_add_days(
             'lag(activity_date, ' ~ (days - 1)
@@ -51,8 +49,10 @@ followed as (
         {{ date_add_days(
             'lag(activity_date, ' ~ days
             ~ ') over (partition by user_id order by activity_date)', window_days
-        ) }} as level_{{ days }}_ended{{ ',' if not loop.last }}
+        ) }} as level_{{ days }}_ended,
         {%- endfor %}
+        activity_date,
+        lead(activity_date) over (partition by user_id order by activity_date) as next_date
     from user_days
 
 ),
@@ -73,8 +73,9 @@ turned as (
             when activity_date < level_{{ days }}_ends
                 and coalesce(next_date, date '9999-12-31') > level_{{ days }}_ends
                 then level_{{ days }}_ends
-        end as lost_{{ days }}_date{{ ',' if not loop.last }}
+        end as lost_{{ days }}_date,
         {%- endfor %}
+        activity_date
     from followed
 
 ),
@@ -102,8 +103,8 @@ turns as (
     {% endfor %}
 ),
 
--- What changes on a date, as numbers to add up: levels of activity reached and lost, being new for 7
--- dates, being registered from one date to another.
+-- What changes on a date, as numbers to add up: levels of activity reached and lost, being new for
+-- 7 dates, being registered from one date to another.
 steps as (
 
     select

@@ -208,7 +208,8 @@ def shift(start: date, grain: str, periods: int) -> date:
     return start + periods * (7 if grain == "week" else 1) * DAY
 
 
-def _members(product: Product, basis: str) -> dict[str, date]:
+def members(product: Product, basis: str) -> dict[str, date]:
+    """R5: everybody in a cohort of a basis, and the date on which they joined."""
     if basis == "signup":
         return {
             str(person.user_id): product.business_date(person.created_at)
@@ -218,15 +219,17 @@ def _members(product: Product, basis: str) -> dict[str, date]:
     return {key: min(days) for key, days in product.active_days.items()}
 
 
-def _cohorts(product: Product, basis: str, grain: str) -> dict[date, list[str]]:
-    cohorts: dict[date, list[str]] = defaultdict(list)
-    for key, joined in _members(product, basis).items():
+def cohorts(product: Product, basis: str, grain: str) -> dict[date, list[str]]:
+    """R5: the members of each cohort that had begun by the last complete date."""
+    found: dict[date, list[str]] = defaultdict(list)
+    for key, joined in members(product, basis).items():
         if joined <= product.last_complete:
-            cohorts[start_of(joined, grain)].append(key)
-    return dict(cohorts)
+            found[start_of(joined, grain)].append(key)
+    return dict(found)
 
 
-def _active_between(product: Product, keys: Iterable[str], first: date, last: date) -> int:
+def active_between(product: Product, keys: Iterable[str], first: date, last: date) -> int:
+    """R6: how many of some people were active from one date to another, both included."""
     last = min(last, product.last_complete)
     return sum(
         1 for key in keys if any(first <= day <= last for day in product.active_days.get(key, ()))
@@ -239,20 +242,20 @@ def retention(product: Product) -> dict[CohortCell, Retained]:
     last = product.last_complete
     for basis in ("signup", "first_activity"):
         for grain in GRAINS:
-            for start, keys in _cohorts(product, basis, grain).items():
+            for start, keys in cohorts(product, basis, grain).items():
                 period = 0
                 while (begins := shift(start, grain, period)) <= last:
                     ends = shift(start, grain, period + 1) - DAY
                     for mode, until in (("on", ends), ("on_or_after", last)):
                         cells[CohortCell(basis, grain, start, mode, period, None)] = Retained(
-                            len(keys), _active_between(product, keys, begins, until), ends <= last
+                            len(keys), active_between(product, keys, begins, until), ends <= last
                         )
                     period += 1
                 for a, b in BRACKETS if grain == "day" else ():
                     if start + a * DAY <= last:
                         cells[CohortCell(basis, grain, start, "bracket", None, (a, b))] = Retained(
                             len(keys),
-                            _active_between(product, keys, start + a * DAY, start + b * DAY),
+                            active_between(product, keys, start + a * DAY, start + b * DAY),
                             start + b * DAY <= last,
                         )
     return cells
@@ -260,9 +263,9 @@ def retention(product: Product) -> dict[CohortCell, Retained]:
 
 def headline(product: Product, day: date, period: int) -> tuple[int, int]:
     """R6: (retained, cohort members) of the 28 daily sign-up cohorts that end at d − N."""
-    retained = members = 0
-    for key, joined in _members(product, "signup").items():
+    retained = size = 0
+    for key, joined in members(product, "signup").items():
         if day - (period + 27) * DAY <= joined <= day - period * DAY:
-            members += 1
+            size += 1
             retained += joined + period * DAY in product.active_days.get(key, ())
-    return retained, members
+    return retained, size

@@ -39,6 +39,27 @@ counted as (
         user_key
     from {{ ref('fct_funnel_attempts') }}
 
+    union all
+
+    select
+        'int_registered_spans' as model_name,
+        cast(user_id as varchar) as user_key
+    from {{ ref('int_registered_spans') }}
+
+    union all
+
+    select
+        'int_paying_spans' as model_name,
+        cast(user_id as varchar) as user_key
+    from {{ ref('int_paying_spans') }}
+
+    union all
+
+    select
+        'rpt_customer_360' as model_name,
+        user_key
+    from {{ ref('rpt_customer_360') }}
+
 )
 
 select

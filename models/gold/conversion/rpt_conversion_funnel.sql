@@ -97,15 +97,14 @@ ranked as (
 
 ),
 
--- Nearest rank: the value at place ceil(p × n), in whole numbers so that every engine agrees.
 reached as (
 
     select
         funnel_name,
         step_number,
         max(reached_count) as reached_count,
-        min(case when place * 2 >= reached_count then seconds_to_step end) as median_seconds,
-        min(case when place * 10 >= reached_count * 9 then seconds_to_step end) as p90_seconds,
+        {{ nearest_rank('seconds_to_step', 50, 'place', 'reached_count') }} as median_seconds,
+        {{ nearest_rank('seconds_to_step', 90, 'place', 'reached_count') }} as p90_seconds,
         entry_date
     from ranked
     group by

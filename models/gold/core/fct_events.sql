@@ -1,7 +1,8 @@
 {# Grain: one row per event of the activity stream: app events and the product's facts as events.
    Keys: event_id (an app event's own; a fact's is made of its name, source system and source id).
    Incremental: none; rebuilt whole from the current state.
-   Rules: R1, R2 (active signals, internal users), R8 (names that funnels are made of). #}
+   Rules: R1, R2 (active signals, internal users), R8 (names that funnels are made of), R10 (feature),
+   R12 (status of a request). #}
 with app_events as (
 
     select
@@ -11,6 +12,7 @@ with app_events as (
         platform,
         region,
         country,
+        properties,
         occurred_at
     from {{ ref('stg_kconnect__app_events') }}
     where occurred_at is not null
@@ -114,6 +116,11 @@ believed_app_events as (
         app_events.platform,
         app_events.region,
         app_events.country,
+        {{ json_scalar('app_events.properties', 'feature') }} as named_feature,
+        case
+            when app_events.event_name = 'api_request'
+                then {{ json_scalar('app_events.properties', 'status') }}
+        end as status_text,
         app_events.occurred_at
     from app_events
     left join landed_facts
@@ -155,6 +162,8 @@ united as (
         platform,
         region,
         country,
+        named_feature,
+        status_text,
         occurred_at
     from believed_app_events
 
@@ -168,6 +177,8 @@ united as (
         channel as platform,
         cast(null as varchar) as region,
         cast(null as varchar) as country,
+        cast(null as varchar) as named_feature,
+        cast(null as varchar) as status_text,
         sent_at as occurred_at
     from messages
 
@@ -181,6 +192,8 @@ united as (
         channel as platform,
         cast(null as varchar) as region,
         cast(null as varchar) as country,
+        cast(null as varchar) as named_feature,
+        cast(null as varchar) as status_text,
         started_at as occurred_at
     from conversations
 
@@ -197,6 +210,8 @@ united as (
         cast(null as varchar) as platform,
         cast(null as varchar) as region,
         cast(null as varchar) as country,
+        cast(null as varchar) as named_feature,
+        cast(null as varchar) as status_text,
         started_at as occurred_at
     from trials
 
@@ -213,6 +228,8 @@ united as (
         cast(null as varchar) as platform,
         cast(null as varchar) as region,
         cast(null as varchar) as country,
+        cast(null as varchar) as named_feature,
+        cast(null as varchar) as status_text,
         canceled_at as occurred_at
     from subscriptions
     where canceled_at is not null
@@ -230,6 +247,8 @@ united as (
         cast(null as varchar) as platform,
         cast(null as varchar) as region,
         cast(null as varchar) as country,
+        cast(null as varchar) as named_feature,
+        cast(null as varchar) as status_text,
         paid_at as occurred_at
     from payments
     where was_paid
@@ -247,6 +266,8 @@ known as (
         platform,
         region,
         country,
+        nullif(named_feature, '') as named_feature,
+        {{ http_status('status_text') }} as status_code,
         occurred_at
     from united
 
@@ -263,6 +284,15 @@ final as (
         known.platform,
         known.region,
         known.country,
+        -- Without a name of its own a feature is what the plan calls the event.
+        coalesce(
+            known.named_feature,
+            case
+                when known.source_system <> 'app_events' or tracking_plan.event_name is not null
+                    then known.event_name
+            end
+        ) as feature,
+        known.status_code,
         -- To write a message is to be active, whatever the tracking plan says of the name; an app's
         -- event of that name is an event like any other.
         (known.event_name = 'message_sent' and known.source_system <> 'app_events')

@@ -60,7 +60,7 @@ united as (
 
     select
         concat('dms:', cast(dms_messages.message_id as varchar)) as message_id,
-        concat('dms:', cast(dms_messages.conversation_id as varchar)) as conversation_id,
+        'dms:' || cast(dms_messages.conversation_id as varchar) as conversation_id,
         dms_messages.user_id,
         coalesce(
             cast(dms_messages.user_id as varchar),

@@ -97,6 +97,8 @@ final as (
         coalesce(user_history.region, days.event_region, 'unknown') as region,
         coalesce(user_history.country, days.event_country, 'unknown') as country,
         coalesce(user_history.plan_code, 'unknown') as plan_code,
+        days.event_region,
+        days.event_country,
         days.event_count,
         days.message_count,
         days.activity_date,

@@ -1,0 +1,125 @@
+{# Grain: one row per language model and business date (first event to as-of), with zeros.
+   Keys: model, usage_date.
+   Incremental: none; rebuilt whole from the messages.
+   Rules: R15 (tokens, cost at the price of the time, mean sentiment), R2 (internal users), R1. #}
+with messages as (
+
+    select
+        -- The name that messages and prices have.
+        coalesce(model, 'unknown') as model, -- noqa: RF04
+        role,
+        token_count,
+        sentiment,
+        sent_date
+    from {{ ref('fct_messages') }}
+    where not is_internal
+        and sent_date is not null
+
+),
+
+listed_prices as (
+
+    select
+        model,
+        valid_from,
+        input_price_cents_per_million,
+        output_price_cents_per_million
+    from {{ ref('model_prices') }}
+
+),
+
+dates as (
+
+    select
+        date_day,
+        is_complete
+    from {{ ref('dim_dates') }}
+
+),
+
+prices as (
+
+    select
+        model,
+        input_price_cents_per_million,
+        output_price_cents_per_million,
+        valid_from,
+        lead(valid_from) over (partition by model order by valid_from) as valid_to
+    from listed_prices
+
+),
+
+counted as (
+
+    select
+        model,
+        sent_date,
+        count(*) as message_count,
+        coalesce(sum(case when role = 'assistant' then 0 else token_count end), 0) as input_count,
+        coalesce(sum(case when role = 'assistant' then token_count else 0 end), 0) as output_count,
+        count(sentiment) as scored_count,
+        sum(sentiment) as total_sentiment
+    from messages
+    group by
+        model,
+        sent_date
+
+),
+
+models as (
+
+    select distinct model
+    from counted
+
+),
+
+dense as (
+
+    select
+        models.model,
+        coalesce(counted.message_count, 0) as message_count,
+        cast(coalesce(counted.input_count, 0) as bigint) as input_count,
+        cast(coalesce(counted.output_count, 0) as bigint) as output_count,
+        coalesce(counted.scored_count, 0) as scored_count,
+        counted.total_sentiment,
+        dates.is_complete,
+        dates.date_day
+    from models
+    cross join dates
+    left join counted
+        on models.model = counted.model
+            and dates.date_day = counted.sent_date
+
+),
+
+-- One price holds on a date, so a row is priced as a whole or, without a price, not at all.
+final as (
+
+    select
+        dense.model,
+        dense.message_count,
+        dense.input_count as input_token_count,
+        dense.output_count as output_token_count,
+        dense.input_count + dense.output_count as token_count,
+        -- Tokens times cents with four places, then shifted by six: nothing is ever rounded.
+        cast(
+            cast(
+                cast(dense.input_count as decimal(18, 0)) * prices.input_price_cents_per_million
+                + cast(dense.output_count as decimal(18, 0)) * prices.output_price_cents_per_million
+                as decimal(28, 4)
+            ) * 0.000001
+            as decimal(28, 10)
+        ) as cost_cents,
+        dense.scored_count as scored_message_count,
+        {{ decimal_mean('dense.total_sentiment', 'dense.scored_count') }} as mean_sentiment,
+        dense.is_complete,
+        dense.date_day as usage_date
+    from dense
+    left join prices
+        on dense.model = prices.model
+            and dense.date_day >= prices.valid_from
+            and (prices.valid_to is null or dense.date_day < prices.valid_to)
+
+)
+
+select * from final

@@ -102,8 +102,8 @@ delivered as (
 
 ),
 
--- Delivered since, or of a visitor whose person may have become known since: silver has them as they
--- are now, whether or not gold has them as they were.
+-- Delivered since, or of a visitor whose person may have become known since: silver has them as
+-- they are now, whether or not gold has them as they were.
 touched as (
 
     select silver_events.event_id
@@ -187,7 +187,7 @@ united as (
 
 ),
 
--- Somebody may have turned out to be internal, or a fact's own source have landed, since gold was built.
+-- Since gold was built somebody may have turned out to be internal, or a fact's own source landed.
 final as (
 
     select

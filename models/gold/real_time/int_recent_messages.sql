@@ -109,7 +109,14 @@ changed as (
 
 ),
 
--- Of a load the keys that it lacks matter too, so then all of the table's messages count as touched.
+sweep as (
+
+    select max(is_sweeping) as is_sweeping
+    from landed_messages
+
+),
+
+-- Of a load the keys that it lacks matter too, so then all messages of the table count as touched.
 touched_messages as (
 
     select message_id
@@ -121,7 +128,7 @@ touched_messages as (
     union distinct
     select silver_messages.message_id
     from silver_messages
-    cross join (select max(is_sweeping) as is_sweeping from landed_messages) as sweep
+    cross join sweep
     where sweep.is_sweeping = 1
 
 ),

@@ -119,7 +119,8 @@ def hours_with_most_news(settings: Settings) -> list[datetime]:
             where not silver._is_deleted
         ),
         tens as (
-            select distinct time_bucket(interval 10 minute, seen_at) as ends_at from seen where is_new
+            select distinct time_bucket(interval 10 minute, seen_at) as ends_at
+            from seen where is_new
         )
         select ends_at
         from tens join seen on seen_at < ends_at and seen_at >= ends_at - interval 1 hour

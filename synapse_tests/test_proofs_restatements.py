@@ -23,7 +23,10 @@ RESTATED = "select figure_id, old_value, new_value from ops.ops_restatements whe
 
 
 def ask(warehouse: Path, query: str, *values: object) -> list[tuple[Any, ...]]:
-    with duckdb.connect(str(warehouse), read_only=True) as connection:
+    """Run one query on a copy of a warehouse, whose views still name the original's catalog."""
+    with duckdb.connect() as connection:
+        connection.execute(f"attach '{warehouse}' as warehouse (read_only)")
+        connection.execute("use warehouse")
         return connection.execute(query, list(values)).fetchall()
 
 
@@ -89,28 +92,25 @@ def test_r17_a_changed_definition_is_told_from_late_data(steps: DailySteps, tmp_
     assert [cause for cause, _ in found] == ["definition change"]
 
 
-def only_message_of_a_day(settings: Settings, until: date) -> tuple[int, date]:
-    """Return a message of the database without which its writer was not active on its date."""
-    [(message_id, day)] = ask(
+def message_with_tokens(settings: Settings, day: date) -> tuple[int, str, int]:
+    """Return id, language model and tokens of a message of the database on a date."""
+    [(message_id, model, tokens)] = ask(
         settings.warehouse,
-        "select max(source_order), event_date from gold.fct_events "
-        "join gold.fct_messages on event_id = 'message_sent:' || message_id "
-        "join gold.fct_user_days on fct_user_days.user_id = fct_events.user_id "
-        "and activity_date = event_date and fct_user_days.event_count = 1 "
-        "where fct_events.source_system = 'dms' and event_date between ? and ? "
-        "group by event_date, fct_events.user_id order by 2 desc, 1 limit 1",
-        until - timedelta(days=20),
-        until - timedelta(days=2),
+        "select source_order, model, token_count from gold.fct_messages "
+        "where source_system = 'dms' "
+        "and sent_date = ? and token_count > 0 and not is_internal order by source_order limit 1",
+        day,
     )
-    return message_id, day
+    return message_id, model, tokens
 
 
 def test_r17_a_deleted_message_is_a_source_correction(steps: DailySteps, tmp_path: Path) -> None:
     settings = copy_lake(steps.settings.lake, tmp_path / "lake")
-    message_id, day = only_message_of_a_day(settings, steps.last)
+    day = steps.last - timedelta(days=5)
+    message_id, model, tokens = message_with_tokens(settings, day)
     table = settings.lake / "bronze" / "dms" / "synapse" / "messages"
     newest = max(path for path in table.rglob("*.parquet") if not path.name.startswith("LOAD"))
-    row = {name: None for name in pq.read_schema(newest).names} | {
+    row = dict.fromkeys(pq.read_schema(newest).names) | {
         "Op": "D",
         "message_id": message_id,
         "dms_committed_at": f"{steps.last + timedelta(days=1)} 02:00:00.000000",
@@ -122,11 +122,12 @@ def test_r17_a_deleted_message_is_a_source_correction(steps: DailySteps, tmp_pat
     found = ask(
         settings.warehouse,
         "select old_value, new_value, cause from ops.ops_restatements where run_id = ? "
-        "and report = 'rpt_active_users_daily' and column_name = 'active_users_1d' "
-        "and period_start = ?",
+        "and report = 'rpt_llm_usage_daily' and column_name = 'token_count' "
+        "and dimension = ? and period_start = ?",
         run_id_of(settings.warehouse),
+        model,
         day,
     )
     assert len(found) == 1
     old, new, cause = found[0]
-    assert (old - new, cause) == (Decimal(1), "source correction")
+    assert (old - new, cause) == (Decimal(tokens), "source correction")

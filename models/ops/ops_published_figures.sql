@@ -18,8 +18,8 @@
         "{{ mark_pending_seen('base_dms__users', this.identifier) }}",
     ],
 ) }}
-{#- The tables whose rows are facts of the watched reports, the instant of the fact, and what corrects it.
-    That a subscription or a person moves on corrects nothing; that they are gone does. -#}
+{#- The tables whose rows are facts of the watched reports, the instant of the fact, and what corrects
+    it. That a subscription or a person moves on corrects nothing; that they are gone does. -#}
 {%- set fact_tables = [
     {
         'name': 'messages',
@@ -75,12 +75,17 @@ runs as (
 
     select
         run_context.run_id,
-        run_context.as_of,
-        {{ last_complete_date() }} as last_complete_date
+        run_context.as_of
     from {{ ops_relation('run_context') }} as run_context
 
 ),
 {%- if is_incremental() %}
+
+calendar as (
+
+    select {{ last_complete_date() }} as last_complete_date
+
+),
 
 publications as (
 
@@ -146,8 +151,10 @@ changed as (
     full outer join published
         on figures.figure_id = published.figure_id
     cross join runs
+    cross join calendar
     where coalesce(figures.is_final, true)
-        and coalesce(figures.period_start, published.period_start) <= runs.last_complete_date
+        and coalesce(figures.period_start, published.period_start)
+        <= calendar.last_complete_date
         and (
             published.figure_id is null
             or figures.figure_value is distinct from published.figure_value

@@ -30,8 +30,8 @@ def inputs_fingerprint(
 
     add(selector, settings.target, settings.business_timezone, settings.location)
     add(last_complete_date(as_of, settings.business_timezone))
-    whole = {"second": 0, "microsecond": 0} | ({} if selector == "realtime" else {"minute": 0})
-    add(naive_utc(as_of).replace(**whole))
+    minute = naive_utc(as_of).replace(second=0, microsecond=0)
+    add(minute if selector == "realtime" else minute.replace(minute=0))
     for path in sorted((settings.lake / "manifest").glob("*.parquet")):
         add(path.name, path.stat().st_size)
     for part in _PROJECT_PARTS:

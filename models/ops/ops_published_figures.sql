@@ -157,7 +157,8 @@ changed as (
         <= calendar.last_complete_date
         and (
             published.figure_id is null
-            or figures.figure_value is distinct from published.figure_value
+            or figures.figure_value <> published.figure_value
+            or (figures.figure_value is null) <> (published.figure_value is null)
         )
 
 ),

@@ -18,8 +18,8 @@
         "{{ mark_pending_seen('base_dms__users', this.identifier) }}",
     ],
 ) }}
-{#- The tables whose rows are facts of the watched reports, the instant of the fact, and what corrects
-    it. That a subscription or a person moves on corrects nothing; that they are gone does. -#}
+{#- The tables whose rows are facts of the watched reports, the instant of the fact, and what
+    corrects it. That a subscription or a person moves on corrects nothing; that they are gone does. -#}
 {%- set fact_tables = [
     {
         'name': 'messages',

@@ -19,7 +19,7 @@
     ],
 ) }}
 {#- The tables whose rows are facts of the watched reports, the instant of the fact, and what
-    corrects it. That a subscription or a person moves on corrects nothing; that they are gone does. -#}
+    corrects it. A subscription or a person that moves on corrects nothing; one that goes does. -#}
 {%- set fact_tables = [
     {
         'name': 'messages',

@@ -1,7 +1,7 @@
 {# Grain: one row per headline figure and value that it was published with, in order.
    Keys: publication_id; figure_id, publication_number.
-   Incremental: append; final figures that are new, or not what was published last. Never rebuilt: what
-   was said once cannot be computed again.
+   Incremental: append; final figures that are new, or not what was published last. Never rebuilt:
+   what was said once cannot be computed again.
    Rules: R17 (what is published, and what explains that it changes). #}
 {{ config(
     materialized='incremental',
@@ -132,8 +132,8 @@ definitions as (
 
 ),
 
--- A final figure that is no longer in the report was taken back: it is published as NULL. One of a date
--- after the last complete one is only out of sight, in a run of an earlier as-of.
+-- A final figure that is no longer in the report was taken back: it is published as NULL. One of a
+-- date after the last complete one is only out of sight, in a run of an earlier as-of.
 changed as (
 
     select
@@ -222,7 +222,9 @@ facts as (
             when changes._op = 'I' and changes._epoch = 1 then 'late data'
             else 'source correction'
         end as cause,
-        {{ business_date('coalesce(changes.' ~ entry.at ~ ', living.' ~ entry.at ~ ')') }} as fact_date
+        {{ business_date(
+            'coalesce(changes.' ~ entry.at ~ ', living.' ~ entry.at ~ ')'
+        ) }} as fact_date
     from {{ entry.base }} as changes
     inner join landed_{{ entry.name }}
         on changes._ingested_at = landed_{{ entry.name }}.ingested_at

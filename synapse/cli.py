@@ -183,7 +183,7 @@ def ingest_command(
 
 @app.command("run", epilog="Example: synapse run daily --lake lake --date 2026-06-28")
 def run_command(
-    schedule: Annotated[str, typer.Argument(help="hourly, daily or weekly.")],
+    schedule: Annotated[str, typer.Argument(help="realtime, hourly, daily or weekly.")],
     lake: LakeOption = None,
     target: TargetOption = Target.duckdb,
     project_dir: ProjectOption = None,

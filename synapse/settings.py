@@ -15,7 +15,7 @@ from synapse.lake import Lake, open_lake
 
 DEFAULT_TIMEZONE = "America/Sao_Paulo"
 TARGETS = ("duckdb", "athena", "redshift")
-SCHEDULES = ("hourly", "daily", "weekly")
+SCHEDULES = ("realtime", "hourly", "daily", "weekly")
 
 
 class Settings(BaseModel):

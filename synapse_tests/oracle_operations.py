@@ -1,13 +1,13 @@
 """The independent computation of how the service ran: visits, features, waiting, errors, models.
 
-As in oracle.py: loops over the generator's truth, nothing taken from the models (R9 to R12, R15).
+As in oracle.py: loops over the generator's truth, nothing taken from the models (R9 to R16).
 """
 
 from __future__ import annotations
 
 import csv
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -16,7 +16,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from synapse_tests.oracle import DAY, Event, Product, daily_actives
+from synapse_tests.oracle import DAY, MESSAGE_SENT, Event, Product, daily_actives
 from synapse_tests.oracle_journeys import nearest_rank, sessions
 from synapse_tests.oracle_truth import read_truth
 
@@ -297,3 +297,29 @@ def model_days(service: Service) -> dict[tuple[str, date], ModelDay]:
 def _price(service: Service, model: str, day: date) -> Price | None:
     valid = [price for price in service.prices.get(model, []) if price.valid_from <= day]
     return max(valid, key=lambda price: price.valid_from, default=None)
+
+
+# --- R16 ----------------------------------------------------------------------------------------
+
+
+def minutes(service: Service, end: datetime) -> dict[datetime, tuple[int, ...]]:
+    """R16: (active users, messages, requests, errors, responses) of the 60 minutes before `end`."""
+    minute = timedelta(minutes=1)
+    active: dict[datetime, set[str]] = defaultdict(set)
+    for event in service.events():
+        wrote = event.event_name == MESSAGE_SENT and not event.is_app_event
+        signal = event.event_name in service.product.active_signals
+        if (wrote or signal) and not event.user_key.startswith("anon:"):
+            active[_minute(event.occurred_at)].add(event.user_key)
+    written = Counter(_minute(message.sent_at) for message in service.counted_messages())
+    made = Counter(_minute(at) for at, _ in requests(service))
+    failed = Counter(_minute(at) for at, is_error in requests(service) if is_error)
+    answered = Counter(_minute(at) for at, _ in responses(service))
+    return {
+        at: (len(active[at]), written[at], made[at], failed[at], answered[at])
+        for at in (end - back * minute for back in range(60, 0, -1))
+    }
+
+
+def _minute(at: datetime) -> datetime:
+    return at.replace(second=0, microsecond=0)

@@ -54,6 +54,25 @@
 {%- endmacro %}
 
 
+{# A naive timestamp so many minutes later (earlier when negative).
+   Fails without: as timestamp_add_hours. #}
+{% macro timestamp_add_minutes(timestamp_expression, minutes) -%}
+    {{ return(adapter.dispatch('timestamp_add_minutes', 'synapse')(timestamp_expression, minutes)) }}
+{%- endmacro %}
+
+{% macro default__timestamp_add_minutes(timestamp_expression, minutes) -%}
+    {{ timestamp_expression }} + ({{ minutes }}) * interval '1 minute'
+{%- endmacro %}
+
+{% macro athena__timestamp_add_minutes(timestamp_expression, minutes) -%}
+    {{ timestamp_expression }} + ({{ minutes }}) * interval '1' minute
+{%- endmacro %}
+
+{% macro redshift__timestamp_add_minutes(timestamp_expression, minutes) -%}
+    dateadd(minute, {{ minutes }}, {{ timestamp_expression }})
+{%- endmacro %}
+
+
 {# Microseconds since 1970 of a naive UTC timestamp, exact.
    Fails without: Trino's date_diff knows nothing below a millisecond, so gaps and durations would
    be rounded there; DuckDB's epoch() is a double. #}

@@ -6,7 +6,7 @@ import hashlib
 from datetime import datetime
 from pathlib import Path
 
-from synapse.runner.clock import last_complete_date
+from synapse.runner.clock import last_complete_date, naive_utc
 from synapse.settings import Settings
 
 _PROJECT_PARTS = ("models", "macros", "seeds", "snapshots", "tests", "dbt_project.yml",
@@ -20,8 +20,8 @@ def inputs_fingerprint(
 
     That is: the accepted files (the manifest is append-only, so its parts' names say which), the
     code and configuration, the business time zone, the last complete date and the warehouse file
-    itself. Nothing else reaches a model: as-of counts by its last complete date only, but for
-    real-time and freshness, which are not built by scheduled models.
+    itself. Of as-of counts the last complete date and the hour, with which reports end; in the
+    schedule `realtime` also the minute.
     """
     digest = hashlib.sha256()
 
@@ -30,6 +30,8 @@ def inputs_fingerprint(
 
     add(selector, settings.target, settings.business_timezone, settings.location)
     add(last_complete_date(as_of, settings.business_timezone))
+    minute = naive_utc(as_of).replace(second=0, microsecond=0)
+    add(minute if selector == "realtime" else minute.replace(minute=0))
     for path in sorted((settings.lake / "manifest").glob("*.parquet")):
         add(path.name, path.stat().st_size)
     for part in _PROJECT_PARTS:

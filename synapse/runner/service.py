@@ -110,9 +110,9 @@ def _run_leased(
             project_dir,
             as_of=as_of,
             run_id=run_id,
-            # Hourly, years of folders are not listed; a file that is late by more than the
+            # Within a day, years of folders are not listed; a file that is late by more than the
             # lookback is found by the day's first sweep.
-            sweep=None if schedule == "hourly" else True,
+            sweep=None if schedule in ("realtime", "hourly") else True,
             progress=progress,
         )
         counts = {

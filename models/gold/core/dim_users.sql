@@ -1,8 +1,11 @@
 {# Grain: one row per landed user, deleted ones included.
    Keys: user_id.
    Incremental: none; rebuilt whole from the current state and all changes.
-   Rules: R1, R2 (internal for all time), R5 (sign-up date). #}
-{{ config(pre_hook="{{ prepare_pseudonyms() }}") }}
+   Rules: R1, R2 (internal for all time), R5 (sign-up date), R16 (which files it has taken up). #}
+{{ config(
+    pre_hook="{{ prepare_pseudonyms() }}",
+    post_hook="{{ mark_pending_seen('base_dms__users', this.identifier) }}",
+) }}
 
 with users as (
 

@@ -2,7 +2,10 @@
    Keys: event_id (an app event's own; a fact's is made of its name, source system and source id).
    Incremental: none; rebuilt whole from the current state.
    Rules: R1, R2 (active signals, internal users), R8 (names that funnels are made of), R10 (feature),
-   R12 (status of a request). #}
+   R12 (status of a request), R16 (which files it has taken up). #}
+{{ config(
+    post_hook="{{ mark_pending_seen('base_kconnect__app_events', this.identifier) }}",
+) }}
 with app_events as (
 
     select

@@ -1,7 +1,14 @@
 {# Grain: one row per living message of the product's table and of the conversation documents.
    Keys: message_id (source system and source id, so that the two cannot collide).
    Incremental: none; rebuilt whole from the current state.
-   Rules: R1, R2 (role user is what counts). No message text: see privacy in the contract. #}
+   Rules: R1, R2 (role user is what counts), R16 (which files it has taken up). No message text: see
+   privacy in the contract. #}
+{{ config(
+    post_hook=[
+        "{{ mark_pending_seen('base_dms__messages', this.identifier) }}",
+        "{{ mark_pending_seen('base_kconnect__conversation_messages', this.identifier) }}",
+    ],
+) }}
 with dms_messages as (
 
     select

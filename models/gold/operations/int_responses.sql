@@ -15,33 +15,12 @@ with messages as (
         sent_date,
         sent_at
     from {{ ref('fct_messages') }}
-    where conversation_id is not null
-        and sent_at is not null
-        and coalesce(role, '') <> 'system'
 
 ),
 
 preceded as (
 
-    select
-        message_id,
-        conversation_id,
-        role,
-        channel,
-        model,
-        is_internal,
-        sent_date,
-        sent_at,
-        lag(role) over (
-            partition by conversation_id order by sent_at, source_order
-        ) as previous_role,
-        lag(is_internal) over (
-            partition by conversation_id order by sent_at, source_order
-        ) as previous_is_internal,
-        lag(sent_at) over (
-            partition by conversation_id order by sent_at, source_order
-        ) as previous_sent_at
-    from messages
+    {{ preceded_messages('messages', carried=['channel', 'model', 'sent_date']) }}
 
 ),
 
@@ -57,10 +36,7 @@ final as (
         previous_sent_at as asked_at,
         sent_at as responded_at
     from preceded
-    where role = 'assistant'
-        and previous_role = 'user'
-        and not is_internal
-        and not previous_is_internal
+    where {{ is_response() }}
 
 )
 

@@ -19,6 +19,8 @@ import typer
 from rich.table import Table
 
 from synapse import __version__
+from synapse.commands_metrics import metrics_app
+from synapse.commands_new import new_app
 from synapse.commands_quarantine import quarantine_app
 from synapse.errors import SynapseError
 from synapse.lake import DOLLARS_PER_LIST
@@ -42,6 +44,8 @@ app = typer.Typer(
     help="From what DMS and Kafka Connect land to the figures that the product is run on.",
 )
 app.add_typer(quarantine_app, name="quarantine")
+app.add_typer(metrics_app, name="metrics")
+app.add_typer(new_app, name="new")
 
 
 class Target(StrEnum):

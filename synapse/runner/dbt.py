@@ -144,6 +144,21 @@ class DbtProject:
         if self._manifest is None:
             self._manifest = cast("Manifest", self._call(["parse"], None, None).result)
 
+    def manifest(self) -> Manifest:
+        """What the project declares. Raises SynapseError for one that does not parse."""
+        self.parse()
+        assert self._manifest is not None
+        return self._manifest
+
+    @contextlib.contextmanager
+    def connected(self) -> Iterator[None]:
+        """Let the project's adapter be used directly; the connection is closed after."""
+        with dbt_environment(self._settings, None):
+            try:
+                yield
+            finally:
+                _release_connections()
+
     def invoke(
         self,
         arguments: Sequence[str],

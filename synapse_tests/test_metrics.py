@@ -11,6 +11,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 import yaml
 from typer.testing import CliRunner
@@ -18,6 +19,7 @@ from typer.testing import CliRunner
 from synapse.cli import app
 from synapse.errors import UsageError
 from synapse.metrics.query import Answer, MetricQueries, Request
+from synapse.runner.dbt import DbtProject
 from synapse_tests.conftest import DailySteps
 from synapse_tests.lakes import PROJECT_DIR, copy_lake, is_full_proof, lake_settings
 from synapse_tests.test_proofs_numbers import ask
@@ -333,3 +335,20 @@ def test_the_command_line_lists_shows_and_answers(lake: Path) -> None:
     assert rows[0] == ["day", "dau", "mau"]
     assert all(date.fromisoformat(row[0]) for row in rows[1:])
     assert len(rows) > 2
+
+
+def test_every_question_of_the_growth_meeting_is_answered(
+    queries: MetricQueries, lake: Path
+) -> None:
+    dbt = DbtProject(lake_settings(lake), PROJECT_DIR)
+    assert dbt.invoke(["compile", "--select", "path:analyses"]).succeeded
+    compiled = sorted((dbt.target_path / "compiled" / "synapse" / "analyses").glob("*.sql"))
+    assert [file.name for file in compiled] == sorted(
+        file.name for file in (PROJECT_DIR / "analyses").glob("*.sql")
+    )
+    assert len(compiled) >= 10
+    with duckdb.connect(str(lake_settings(lake).warehouse), read_only=True) as connection:
+        for file in compiled:
+            # Nobody of a small lake need pay and stay away.
+            rows = connection.execute(file.read_text()).fetchall()
+            assert rows or file.stem == "who_pays_and_does_not_come", file.name

@@ -1,5 +1,5 @@
-{# Question: of the users of each of the last eight complete weeks, who was new, who stayed, who came
-   back, and how many came for each who went dormant?
+{# Question: of the users of each of the last eight complete weeks, who was new, who stayed, who
+   came back, and how many came for each who went dormant?
    Reads: rpt_lifecycle (R4).
    Run: dbt show --select where_growth_comes_from --limit 20 #}
 select

@@ -338,7 +338,7 @@ def test_the_command_line_lists_shows_and_answers(lake: Path) -> None:
 
 
 def test_every_question_of_the_growth_meeting_is_answered(
-    queries: MetricQueries, lake: Path
+    lake: Path,
 ) -> None:
     dbt = DbtProject(lake_settings(lake), PROJECT_DIR)
     assert dbt.invoke(["compile", "--select", "path:analyses"]).succeeded

@@ -69,7 +69,7 @@ select
         as {{ name }}{{ ',' if not loop.last }}
     {%- endfor %}
 from states
-left join {{ rows_at(base, 'select states._values_pointer from states' if scope == 'some' else none) }}
+left join {{ rows_at(base, cdc_values_pointers() if scope == 'some' else none) }}
     as valued
     on states._values_pointer = valued._pointer
 left join ends
@@ -93,6 +93,15 @@ from (
 
 ) as lone_changes
 {%- endif %}
+{%- endmacro %}
+
+
+{# A select of pointers to the changes whose values the states hold. DuckDB skips the blocks that hold
+   none of them only where it can see that none is NULL. #}
+{% macro cdc_values_pointers() -%}
+    {%- do return(
+        'select states._values_pointer from states where states._values_pointer is not null'
+    ) -%}
 {%- endmacro %}
 
 

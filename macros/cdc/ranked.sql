@@ -389,11 +389,10 @@ from (
         single._source_file,
         single._ingested_at
     from {{ base }} as single
-    where not exists (
-        select 1
-        from chosen
-        where {{ cdc_key_match(table, 'chosen', 'single') }}
-    )
+    -- Not `not exists`, for which DuckDB collects all keys of the table once more.
+    left join (select distinct {{ cdc_keys(table, 'chosen') }} from chosen) as ordered_keys
+        on {{ cdc_key_match(table, 'single', 'ordered_keys') }}
+    where ordered_keys.{{ table.key[0] }} is null
     {%- if cdc_truncate_files(table) | length > 0 %}
         and single._op <> 'T'
     {%- endif %}

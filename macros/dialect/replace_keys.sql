@@ -103,15 +103,18 @@
 {%- endmacro %}
 
 
-{# A delete of the rows whose key the rows of another relation name, all of them or those meant. #}
+{# A delete of the rows whose key the rows of another relation name, all of them or those meant.
+   `using` a relation that names each key once: of a correlated `exists` with a condition of its own,
+   DuckDB first collects every key of the target, ten times the cost of the delete. #}
 {% macro delete_keys(target, replacements, keys, condition='true') -%}
     delete from {{ target }} as existing
-    where exists (
-        select 1
+    using (
+        select distinct {{ keys | join(', ') }}
         from {{ replacements }} as replacement
         where {{ condition }}
-            {%- for key in keys %}
-            and replacement.{{ key }} = existing.{{ key }}
-            {%- endfor %}
-    )
+    ) as replaced
+    where
+        {%- for key in keys %}
+        {{ 'and ' if not loop.first }}replaced.{{ key }} = existing.{{ key }}
+        {%- endfor %}
 {%- endmacro %}

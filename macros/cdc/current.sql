@@ -35,6 +35,18 @@ states as (
     where ranked._is_last
 
 ),
+{%- if scope == 'some' %}
+
+older_values as (
+
+    select valued_states._values_pointer as _pointer
+    from states as valued_states
+    left join affected
+        on valued_states._values_pointer = affected._pointer
+    where affected._pointer is null
+
+),
+{%- endif %}
 
 -- Last changes that are not the ones whose values are kept: deletes and absences.
 ends as (
@@ -49,7 +61,7 @@ ends as (
         last_changes._source_file,
         last_changes._ingested_at
     from states as ended
-    inner join {{ rows_at(base, 'select states._pointer from states' if scope == 'some' else none)
+    inner join {{ rows_at(base, ['select states._pointer from states'] if scope == 'some' else [])
         | indent(4) }} as last_changes
         on ended._pointer = last_changes._pointer
     where ended._values_pointer is null
@@ -69,7 +81,7 @@ select
         as {{ name }}{{ ',' if not loop.last }}
     {%- endfor %}
 from states
-left join {{ rows_at(base, cdc_values_pointers() if scope == 'some' else none) }}
+left join {{ rows_at(base, cdc_values_pointers() if scope == 'some' else []) }}
     as valued
     on states._values_pointer = valued._pointer
 left join ends
@@ -96,12 +108,14 @@ from (
 {%- endmacro %}
 
 
-{# A select of pointers to the changes whose values the states hold. DuckDB skips the blocks that hold
-   none of them only where it can see that none is NULL. #}
+{# Selects of pointers to the changes whose values the states hold: nearly always changes that have
+   just landed, else what a key that was deleted last lived with. DuckDB skips the blocks that hold none
+   of them only where it can see that none is NULL. #}
 {% macro cdc_values_pointers() -%}
-    {%- do return(
-        'select states._values_pointer from states where states._values_pointer is not null'
-    ) -%}
+    {%- do return([
+        'select affected._pointer from affected',
+        'select older_values._pointer from older_values where older_values._pointer is not null',
+    ]) -%}
 {%- endmacro %}
 
 

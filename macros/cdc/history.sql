@@ -112,6 +112,7 @@ versions as (
             from replaced
             where {{ cdc_key_match(table, 'replaced', 'bounded') }}
         ) as _is_new,
+        bounded._is_pending,
         bounded._precedes_news,
         {%- endif %}
         cast(bounded._version as bigint) as _version,
@@ -134,7 +135,7 @@ select
     valued._source_file,
     valued._ingested_at
 from versions
-inner join {{ rows_at(base, cdc_versions_to_insert(continues) if scope == 'some' else none) }} as valued
+inner join {{ rows_at(base, cdc_versions_to_insert(continues) if scope == 'some' else []) }} as valued
     on versions._pointer = valued._pointer
 {%- if continues %}
 where versions._is_new
@@ -176,11 +177,13 @@ where not versions._is_new
 {%- endmacro %}
 
 
-{# A select of pointers to the changes whose values new versions hold. #}
+{# Selects of pointers to the changes whose values new versions hold. #}
 {% macro cdc_versions_to_insert(continues) -%}
-    {%- do return(
-        'select versions._pointer from versions' ~ (' where versions._is_new' if continues else '')
-    ) -%}
+    {%- if not continues -%}{%- do return(['select versions._pointer from versions']) -%}{%- endif -%}
+    {%- do return([
+        'select affected._pointer from affected',
+        'select versions._pointer from versions where versions._is_new and not versions._is_pending',
+    ]) -%}
 {%- endmacro %}
 
 

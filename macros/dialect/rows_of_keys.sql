@@ -65,10 +65,13 @@ exists (
 {%- endmacro %}
 
 
-{# A relation that holds at least the rows of a base model that a select of pointers names (all of its
-   rows where it is none), whole and with their `_pointer`; the caller joins on it.
-   Fails without: as rows_of_keys; on Trino the table itself. #}
-{% macro rows_at(relation, pointers=none) -%}
+{# A relation that holds at least the rows of a base model that some selects of pointers name (all of
+   its rows where there are none), whole and with their `_pointer`; the caller joins on it. No two
+   selects may name one row.
+   Fails without: as rows_of_keys; on Trino the table itself. DuckDB finds rows by a filter that lets one
+   in a hundred others through, over all blocks between the first and the last: rows that lie
+   together are better named by a select of their own. #}
+{% macro rows_at(relation, pointers=[]) -%}
     {{ return(adapter.dispatch('rows_at', 'synapse')(relation, pointers)) }}
 {%- endmacro %}
 
@@ -82,15 +85,18 @@ exists (
 {%- endmacro %}
 
 {% macro duckdb__rows_at(relation, pointers) -%}
-{%- if pointers is none -%}{{ default__rows_at(relation, pointers) }}{%- else -%}
+{%- if pointers | length == 0 -%}{{ default__rows_at(relation, pointers) }}{%- else -%}
 (
+    {%- for selected in pointers %}
+    {{ 'union all' if not loop.first }}
     select
         whole.*,
         {{ row_pointer('whole') }} as _pointer
     from {{ relation }} as whole
     where whole.rowid in (
-        {{ pointers | indent(8) }}
+        {{ selected | indent(8) }}
     )
+    {%- endfor %}
 )
 {%- endif -%}
 {%- endmacro %}

@@ -60,8 +60,13 @@ exists (
     {{ qualifier }}._change_id
 {%- endmacro %}
 
+{# A unit test's rows are a CTE, which has no row ids. #}
 {% macro duckdb__row_pointer(qualifier) -%}
-    {{ qualifier }}.rowid
+    {%- if model.resource_type | default('model') == 'unit_test' -%}
+        {{ default__row_pointer(qualifier) }}
+    {%- else -%}
+        {{ qualifier }}.rowid
+    {%- endif -%}
 {%- endmacro %}
 
 

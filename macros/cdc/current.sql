@@ -64,7 +64,8 @@ ends as (
     inner join {{ rows_at(base, ['select states._pointer from states'] if scope == 'some' else [])
         | indent(4) }} as last_changes
         on ended._pointer = last_changes._pointer
-    where ended._values_pointer is null
+    where ended._stage = 0
+        or ended._values_pointer is null
         or ended._values_pointer <> ended._pointer
 
 )

@@ -49,7 +49,8 @@ bounded as (
         changed._effective_at,
         {%- if continues %}
         changed._is_pending,
-        changed._precedes_news,
+        -- Of what is left: an unchanged load row may have stood between.
+        lead(changed._is_pending) over key_order as _ends_by_news,
         {%- endif %}
         lead(changed._effective_at) over key_order as _valid_to,
         sum(case when changed._op <> 'D' then 1 else 0 end) over (
@@ -113,7 +114,7 @@ versions as (
             where {{ cdc_key_match(table, 'replaced', 'bounded') }}
         ) as _is_new,
         bounded._is_pending,
-        bounded._precedes_news,
+        bounded._ends_by_news,
         {%- endif %}
         cast(bounded._version as bigint) as _version,
         bounded._effective_at as _valid_from,
@@ -172,7 +173,7 @@ union all
     '_valid_to': 'versions._valid_to',
 }) }}
 where not versions._is_new
-    and versions._precedes_news
+    and versions._ends_by_news
 {%- endif %}
 {%- endmacro %}
 

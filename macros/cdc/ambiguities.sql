@@ -48,7 +48,13 @@ select
     tie_groups.operation_count
 from (
 
-    with {{ cdc_ranked(table, base, 'base_dms__' ~ table.name, follower, scope) | indent(4) }}
+    with {{ cdc_events(table, base, 'base_dms__' ~ table.name, follower, scope) | indent(4) }}
+
+    placed as (
+
+        {{ cdc_placed(table, base, cdc_epochs(table), scope) | indent(8) }}
+
+    )
 
     select
         {{ cdc_key_text(table, 'placed') }} as row_key,

@@ -3,7 +3,7 @@
    What it reads of what it holds: keys and commit times, and where both equal those of what landed
    the identities, because a change can only repeat one of its own key and time. Within what landed, two
    changes can only be one where key, epoch and commit time are equal; all others go straight from
-   the files into the table, hashed once and neither sorted nor held. #}
+   the files into the table, digested once and neither sorted nor held. #}
 {% macro cdc_base(table_name, source_name='dms_synapse') -%}
     {{- config(
         materialized='incremental',
@@ -71,11 +71,11 @@ single as (
     where not exists (
         select 1
         from doubtful
-        where {{ cdc_key_match(table, 'doubtful', 'hashed') }}
+        where {{ cdc_key_match(table, 'doubtful', 'identified') }}
     )
     {%- if has_truncates %}
         -- A truncate names no key by which its repetitions could be found.
-        and hashed._op <> 'T'
+        and identified._op <> 'T'
     {%- endif %}
 
 ),
@@ -96,10 +96,10 @@ repeated as (
         where exists (
             select 1
             from doubtful
-            where {{ cdc_key_match(table, 'doubtful', 'hashed') }}
+            where {{ cdc_key_match(table, 'doubtful', 'identified') }}
         )
         {%- if has_truncates %}
-            or hashed._op = 'T'
+            or identified._op = 'T'
         {%- endif %}
 
     ) as doubted
@@ -166,60 +166,52 @@ where not exists (
 {{ qualifier }}._epoch,
 {{ qualifier }}._change_seq,
 {{ qualifier }}._committed_at,
-{{ qualifier }}._row_hash,
 {{ qualifier }}._source_file,
 {{ qualifier }}._ingested_at
 {%- endmacro %}
 
 
-{# A select of the files' rows, typed and with their digests; `hashed` is theirs to filter. Rendered
-   where it is read, not named once as a CTE: an engine that holds what is read twice would hold all
-   that landed. #}
+{# A select of the files' rows, typed and with their identities; `identified` is theirs to filter.
+   Rendered where it is read, not named once as a CTE: an engine that holds what is read twice would
+   hold all that landed. #}
 {% macro cdc_identified(table, bronze, files) -%}
 select
-    hashed.*,
-    {{ cdc_change_id(table, 'hashed') | indent }} as _change_id
+    identified.*,
+    {{ cdc_change_id(table, 'identified') | indent }} as _change_id
 from (
 
     select
-        typed.*,
-        {{ cdc_row_hash(table.columns, 'typed') | indent(8) }} as _row_hash
+        {%- for column in table.columns %}
+        {{ cdc_typed('landed.' ~ column.name, column.data_type) }} as {{ column.name }},
+        {%- endfor %}
+        {%- for key in table.key %}
+        {{ cdc_typed_key(table, 'landed', key, 'bi_') }} as _bi_{{ key }},
+        {%- endfor %}
+        -- A load without Op is all inserts: DMS leaves the column out unless told.
+        case
+            when accepted.epoch is not null then 'I'
+            else upper(trim(cast(landed.{{ table.op_column }} as varchar)))
+        end as _op,
+        accepted.epoch as _epoch,
+        nullif(trim(cast(landed.{{ table.sequence_column }} as varchar)), '') as _change_seq,
+        {{ cdc_committed_at(table, 'landed') }} as _committed_at,
+        landed._source_file,
+        accepted.ingested_at as _ingested_at
     from (
 
-        select
-            {%- for column in table.columns %}
-            {{ cdc_typed('landed.' ~ column.name, column.data_type) }} as {{ column.name }},
-            {%- endfor %}
-            {%- for key in table.key %}
-            {{ cdc_typed_key(table, 'landed', key, 'bi_') }} as _bi_{{ key }},
-            {%- endfor %}
-            -- A load without Op is all inserts: DMS leaves the column out unless told.
-            case
-                when accepted.epoch is not null then 'I'
-                else upper(trim(cast(landed.{{ table.op_column }} as varchar)))
-            end as _op,
-            accepted.epoch as _epoch,
-            nullif(trim(cast(landed.{{ table.sequence_column }} as varchar)), '') as _change_seq,
-            {{ cdc_committed_at(table, 'landed') }} as _committed_at,
-            landed._source_file,
-            accepted.ingested_at as _ingested_at
-        from (
+        {{ read_bronze(bronze, cdc_landed_columns(table), files) | indent(8) }}
 
-            {{ read_bronze(bronze, cdc_landed_columns(table), files) | indent(12) }}
+    ) as landed
+    inner join accepted
+        on landed._source_file = accepted.path
 
-        ) as landed
-        inner join accepted
-            on landed._source_file = accepted.path
-
-    ) as typed
-
-) as hashed
+) as identified
 {%- endmacro %}
 
 
 {# SQL: commit time of a landed row. #}
 {% macro cdc_committed_at(table, qualifier) -%}
-    {{ utc_timestamp("nullif(trim(cast(" ~ qualifier ~ "." ~ table.commit_column ~ " as varchar)), '')") }}
+    {{ utc_timestamp_of_text(qualifier ~ '.' ~ table.commit_column) }}
 {%- endmacro %}
 
 
@@ -250,9 +242,11 @@ from (
 {%- endmacro %}
 
 
-{# Identity of a change: table, key, key before, op, commit time, sequence, declared values, and for
-   load rows the epoch. The values belong in it even with a sequence: two different rows under one
-   sequence number are a tie that silver must settle by content and count, not by which came first. #}
+{# Identity of a change: table, key before, op, commit time, sequence, declared values (the key is one
+   of them), and for load rows the epoch. The values belong in it even with a sequence: two different
+   rows under one sequence number are a tie that silver must settle by content and count, not by which
+   came first. One digest of one text: values are not digested by themselves, which only the few
+   changes need whose order is tied (cdc_row_hash). #}
 {% macro cdc_change_id(table, qualifier) -%}
     {%- set parts = [sql_text(table.source)] -%}
     {%- for column in table.columns if column.name in table.key -%}
@@ -260,15 +254,17 @@ from (
         {%- set before = 'nullif(' ~ qualifier ~ '._bi_' ~ column.name ~ ', '
             ~ qualifier ~ '.' ~ column.name ~ ')' -%}
         {%- do parts.append(
-            "coalesce(" ~ canonical_text(before, column.data_type) | trim ~ ", '')"
+            "coalesce(" ~ identity_text(before, column.data_type) | trim ~ ", '')"
         ) -%}
     {%- endfor -%}
     {%- do parts.append(qualifier ~ '._op') -%}
     {%- do parts.append("coalesce(cast(" ~ qualifier ~ "._epoch as varchar), '')") -%}
     {%- do parts.append("coalesce(" ~ qualifier ~ "._change_seq, '')") -%}
     {%- do parts.append(
-        "coalesce(" ~ canonical_text(qualifier ~ '._committed_at', 'timestamp') | trim ~ ", '')"
+        "coalesce(" ~ identity_text(qualifier ~ '._committed_at', 'timestamp') | trim ~ ", '')"
     ) -%}
-    {%- do parts.append(qualifier ~ '._row_hash') -%}
-    {{ identity_hex('concat(\n    ' ~ parts | join(', chr(31),\n    ') ~ '\n)') }}
+    {{ identity_hex(
+        'concat(\n    ' ~ parts | join(', chr(31),\n    ') ~ ', chr(31),\n    '
+        ~ cdc_row_texts(table.columns, qualifier) ~ '\n)'
+    ) }}
 {%- endmacro %}

@@ -5,7 +5,7 @@
     {%- set base_name = 'base_dms__' ~ table_name -%}
     {%- set base = ref(base_name) -%}
     {%- if not execute -%}
-        {{- cdc_fold_config(table_name, source_name) -}}
+        {{- cdc_fold_config(table_name, source_name, replace_keys_strategy()) -}}
         {%- do return('select 1 as placeholder') -%}
     {%- endif -%}
     {%- set table = cdc_table(table_name, source_name) -%}
@@ -23,17 +23,50 @@ states as (
         -- A deleted key keeps the values that it last lived with: a delete may carry nothing but
         -- the key.
         coalesce(
-            ranked._living_id,
-            case when not ranked._is_departure then ranked._change_id end
-        ) as _values_id,
+            ranked._living_pointer,
+            case when not ranked._is_departure then ranked._pointer end
+        ) as _values_pointer,
+        ranked._pointer,
         ranked._op,
         ranked._epoch,
-        ranked._change_seq,
-        ranked._committed_at,
-        ranked._source_file,
-        ranked._ingested_at
+        ranked._stage,
+        ranked._happened_at
     from ranked
     where ranked._is_last
+
+),
+{%- if scope == 'some' %}
+
+older_values as (
+
+    select valued_states._values_pointer as _pointer
+    from states as valued_states
+    left join affected
+        on valued_states._values_pointer = affected._pointer
+    where affected._pointer is null
+
+),
+{%- endif %}
+
+-- Last changes that are not the ones whose values are kept: deletes and absences.
+ends as (
+
+    select
+        {{ cdc_keys(table, 'ended') }},
+        case when ended._stage > 0 then last_changes._change_seq end as _change_seq,
+        case
+            when ended._stage > 0 then last_changes._committed_at
+            else ended._happened_at
+        end as _committed_at,
+        last_changes._source_file,
+        last_changes._ingested_at
+    from states as ended
+    inner join {{ rows_at(base, ['select states._pointer from states'] if scope == 'some' else [])
+        | indent(4) }} as last_changes
+        on ended._pointer = last_changes._pointer
+    where ended._stage = 0
+        or ended._values_pointer is null
+        or ended._values_pointer <> ended._pointer
 
 )
 
@@ -44,14 +77,16 @@ select
     states._op = 'D' as _is_deleted,
     states._op,
     states._epoch,
-    states._change_seq,
-    states._committed_at,
-    states._source_file,
-    states._ingested_at
+    {%- for name in ['_change_seq', '_committed_at', '_source_file', '_ingested_at'] %}
+    case when ends.{{ table.key[0] }} is null then valued.{{ name }} else ends.{{ name }} end
+        as {{ name }}{{ ',' if not loop.last }}
+    {%- endfor %}
 from states
-left join {{ values_of(base, table.key, 'states', '_values_id') if scope == 'some' else base }} as valued
-    on {{ cdc_key_match(table, 'states', 'valued') }}
-    and states._values_id = valued._change_id
+left join {{ rows_at(base, cdc_values_pointers() if scope == 'some' else []) }}
+    as valued
+    on states._values_pointer = valued._pointer
+left join ends
+    on {{ cdc_key_match(table, 'states', 'ends') }}
 {%- if scope == 'all' %}
 union all
 select
@@ -74,17 +109,24 @@ from (
 {%- endmacro %}
 
 
+{# Selects of pointers to the changes whose values the states hold: nearly always changes that have
+   just landed, else what a key that was deleted last lived with. DuckDB skips the blocks that hold none
+   of them only where it can see that none is NULL. #}
+{% macro cdc_values_pointers() -%}
+    {%- do return([
+        'select affected._pointer from affected',
+        'select older_values._pointer from older_values where older_values._pointer is not null',
+    ]) -%}
+{%- endmacro %}
+
+
 {# Configuration that stg_dms__ and hist_dms__ share; called at parse time only, when dbt reads it. #}
-{% macro cdc_fold_config(table_name, source_name, void_column=none) -%}
+{% macro cdc_fold_config(table_name, source_name, strategy) -%}
     {{- config(
         materialized='incremental',
-        incremental_strategy=replace_keys_strategy(),
+        incremental_strategy=strategy,
         on_schema_change='append_new_columns',
         post_hook="{{ mark_pending_seen('base_dms__" ~ table_name ~ "', this.identifier) }}",
-        meta={
-            'cdc_table': table_name,
-            'cdc_source': source_name,
-            'void_column': void_column,
-        },
+        meta={'cdc_table': table_name, 'cdc_source': source_name},
     ) -}}
 {%- endmacro %}

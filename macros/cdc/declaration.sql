@@ -56,22 +56,30 @@
 {%- endmacro %}
 
 
-{# Digest of what a row declares: name=value of the columns that have a value, so that a column
-   declared later does not change the hash of rows that never carried it. Texts name their length, so
-   no two rows share one text. One concat of everything, each part behind its own `case`: chained ||
-   copies the text anew at every step, at half a rebuild's cost. #}
-{% macro cdc_row_hash(columns, qualifier) -%}
-    {%- set pairs = [] -%}
+{# SQL, comma-separated: the texts that, one behind the other, tell what a row declares: name=value of
+   the columns that have a value, so that a column declared later does not change the identity of rows
+   that never carried it. Texts name their length, so no two rows share one text. Meant for one concat
+   of everything: chained || copies the text anew at every step, at half a rebuild's cost. #}
+{% macro cdc_row_texts(columns, qualifier) -%}
+    {%- set texts = [] -%}
     {%- for column in columns -%}
         {%- set name = qualifier ~ '.' ~ column.name -%}
-        {%- set value = canonical_text(name, column.data_type) | trim -%}
+        {%- do texts.append(
+            'case when ' ~ name ~ " is not null then ';" ~ column.name ~ "=' else '' end"
+        ) -%}
         {%- if column.data_type == 'varchar' -%}
-            {%- set value = 'cast(length(' ~ name ~ ") as varchar), ':', " ~ value -%}
+            {%- do texts.append('coalesce(cast(length(' ~ name ~ ") as varchar), ''), ':'") -%}
         {%- endif -%}
-        {%- do pairs.append(
-            'case when ' ~ name ~ " is not null then concat('" ~ column.name ~ "=', " ~ value
-            ~ ", ';') else '' end"
+        {%- do texts.append(
+            'coalesce(' ~ identity_text(name, column.data_type) | trim ~ ", '')"
         ) -%}
     {%- endfor -%}
-    {{ digest_hex('concat(\n    ' ~ pairs | join(',\n    ') ~ '\n)') }}
+    {{- texts | join(',\n    ') -}}
+{%- endmacro %}
+
+
+{# Digest of what a row declares: the last that decides between tied changes but for their identity, and
+   what tells whether a reload changed a row. #}
+{% macro cdc_row_hash(columns, qualifier) -%}
+    {{ digest_hex('concat(\n    ' ~ cdc_row_texts(columns, qualifier) ~ '\n)') }}
 {%- endmacro %}

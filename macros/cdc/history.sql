@@ -1,11 +1,16 @@
 {# hist_dms__<table>: exact SCD2. Every update opens a version; changes of one key at one instant
    collapse to the last; a delete closes; an unchanged row of a reload opens none; an instant that
-   runs backwards against the order counts as the running maximum. Intervals are [from, to). #}
+   runs backwards against the order counts as the running maximum. Intervals are [from, to).
+
+   What an incremental run answers, by amend_versions' convention: a row without a version for each key
+   whose versions are replaced, the versions to insert, and with a version but without a _change_id
+   those that only end. A key whose new changes all come after its old ones keeps its old versions,
+   the last of which ends; of them nothing is read or written but that. #}
 {% macro cdc_history(table_name, source_name='dms_synapse') -%}
     {%- set base_name = 'base_dms__' ~ table_name -%}
     {%- set base = ref(base_name) -%}
     {%- if not execute -%}
-        {{- cdc_fold_config(table_name, source_name, void_column='_version') -}}
+        {{- cdc_fold_config(table_name, source_name, amend_versions_strategy()) -}}
         {%- do return('select 1 as placeholder') -%}
     {%- endif -%}
     {%- set table = cdc_table(table_name, source_name) -%}
@@ -13,8 +18,9 @@
     {%- if scope == 'none' -%}
         {%- do return('select * from ' ~ this ~ ' where false') -%}
     {%- endif -%}
+    {%- set continues = scope == 'some' and versions_can_be_ended() -%}
 
-with {{ cdc_ranked(table, base, base_name, model.name, scope) }},
+with {{ cdc_ranked(table, base, base_name, model.name, scope, compares_loads=true) }},
 
 compared as (
 
@@ -38,9 +44,14 @@ bounded as (
 
     select
         {{ cdc_keys(table, 'changed') }},
-        changed._change_id,
+        changed._pointer,
         changed._op,
         changed._effective_at,
+        {%- if continues %}
+        changed._is_pending,
+        -- Of what is left: an unchanged load row may have stood between.
+        lead(changed._is_pending) over key_order as _ends_by_news,
+        {%- endif %}
         lead(changed._effective_at) over key_order as _valid_to,
         sum(case when changed._op <> 'D' then 1 else 0 end) over (
             key_order rows between unbounded preceding and current row
@@ -57,12 +68,54 @@ bounded as (
     )
 
 ),
+{%- if is_incremental() %}
+
+-- Keys whose versions are replaced. One whose versions all collapsed away loses its rows as well.
+replaced as (
+
+    {%- if continues %}
+
+    -- An old change follows a new one, or a new one at its very instant takes its place.
+    select distinct {{ cdc_keys(table, 'ranked') }}
+    from ranked
+    where not ranked._is_pending
+        and (
+            ranked._follows_news
+            or (
+                ranked._precedes_news
+                and ranked._next_happened_at <= ranked._effective_at
+            )
+        )
+    {%- else %}
+
+    select distinct {{ cdc_keys(table, 'chosen') }}
+    from chosen
+    {%- if scope == 'all' %}
+    union distinct
+    select {{ cdc_keys(table, 'lone_keys') }}
+    from {{ base }} as lone_keys
+    where lone_keys._op <> 'T'
+    {%- endif %}
+    {%- endif %}
+
+),
+{%- endif %}
 
 versions as (
 
     select
         {{ cdc_keys(table, 'bounded') }},
-        bounded._change_id,
+        bounded._pointer,
+        {%- if continues %}
+        bounded._is_pending
+        or exists (
+            select 1
+            from replaced
+            where {{ cdc_key_match(table, 'replaced', 'bounded') }}
+        ) as _is_new,
+        bounded._is_pending,
+        bounded._ends_by_news,
+        {%- endif %}
         cast(bounded._version as bigint) as _version,
         bounded._effective_at as _valid_from,
         bounded._valid_to
@@ -70,47 +123,31 @@ versions as (
     where bounded._op <> 'D'
 
 )
-{%- if is_incremental() %},
-
--- A key whose versions all collapsed away must lose its rows as well: it is named without a version.
-keys as (
-
-    select distinct {{ cdc_keys(table, 'chosen') }}
-    from chosen
-
-)
-{%- endif %}
 
 select
     {%- for column in table.columns %}
-    {{ ('keys' if is_incremental() else 'versions') if column.name in table.key else 'valued' }}
-        {{- '.' ~ column.name }},
+    {{ 'versions' if column.name in table.key else 'valued' }}.{{ column.name }},
     {%- endfor %}
     versions._version,
     versions._valid_to is null as _is_current,
     versions._valid_from,
     versions._valid_to,
-    versions._change_id,
+    valued._change_id,
     valued._source_file,
     valued._ingested_at
-{%- if is_incremental() %}
-from keys
-left join versions
-    on {{ cdc_key_match(table, 'keys', 'versions') }}
-{%- else %}
 from versions
+inner join {{ rows_at(base, cdc_versions_to_insert(continues) if scope == 'some' else []) }} as valued
+    on versions._pointer = valued._pointer
+{%- if continues %}
+where versions._is_new
 {%- endif %}
-left join {{ cdc_valued(table, base, scope) }} as valued
-    on {{ cdc_key_match(table, 'versions', 'valued') }}
-    and versions._change_id = valued._change_id
 {%- if scope == 'all' %}
 union all
 select
     {%- for column in table.columns %}
     lone_changes.{{ column.name }},
     {%- endfor %}
-    {{ "case when lone_changes._op <> 'D' then cast(1 as bigint) end" if is_incremental()
-        else 'cast(1 as bigint)' }} as _version,
+    cast(1 as bigint) as _version,
     true as _is_current,
     lone_changes._happened_at as _valid_from,
     cast(null as timestamp) as _valid_to,
@@ -122,24 +159,48 @@ from (
     {{ cdc_lone(table, base) | indent }}
 
 ) as lone_changes
-{%- if not is_incremental() %}
 where lone_changes._op <> 'D'
 {%- endif %}
+{%- if is_incremental() %}
+union all
+{{ cdc_bare_version(table, 'replaced', {}) }}
+{%- endif %}
+{%- if continues %}
+union all
+{{ cdc_bare_version(table, 'versions', {
+    '_version': 'versions._version',
+    '_is_current': 'false',
+    '_valid_to': 'versions._valid_to',
+}) }}
+where not versions._is_new
+    and versions._ends_by_news
 {%- endif %}
 {%- endmacro %}
 
 
-{# A relation of whole changes for the versions. Of few keys nearly every change is a version: found by
-   key, as their order was, which lets DuckDB read only the blocks that hold them. #}
-{% macro cdc_valued(table, base, scope) -%}
-    {%- if scope == 'all' -%}
-{{ base }}
-    {%- else -%}
-    {%- set names = cdc_column_names(table) + ['_change_id', '_source_file', '_ingested_at'] -%}
-(
+{# Selects of pointers to the changes whose values new versions hold. #}
+{% macro cdc_versions_to_insert(continues) -%}
+    {%- if not continues -%}{%- do return(['select versions._pointer from versions']) -%}{%- endif -%}
+    {%- do return([
+        'select affected._pointer from affected',
+        'select versions._pointer from versions where versions._is_new and not versions._is_pending',
+    ]) -%}
+{%- endmacro %}
 
-    {{ rows_of_keys(base, table.key, 'chosen', names) | indent }}
 
-)
-    {%- endif -%}
+{# A select of rows of history that hold nothing but their key and what is given. #}
+{% macro cdc_bare_version(table, relation, given) -%}
+select
+    {%- for column in table.columns %}
+    {% if column.name in table.key %}{{ relation }}.{{ column.name }}{% else -%}
+    cast(null as {{ column.data_type }}) as {{ column.name }}{% endif %},
+    {%- endfor %}
+    {%- for name, data_type in [
+        ('_version', 'bigint'), ('_is_current', 'boolean'), ('_valid_from', 'timestamp'),
+        ('_valid_to', 'timestamp'), ('_change_id', 'varchar'), ('_source_file', 'varchar'),
+        ('_ingested_at', 'timestamp'),
+    ] %}
+    {{ given.get(name, 'cast(null as ' ~ data_type ~ ')') }} as {{ name }}{{ ',' if not loop.last }}
+    {%- endfor %}
+from {{ relation }}
 {%- endmacro %}

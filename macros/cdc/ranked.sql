@@ -6,14 +6,193 @@
    Order: epoch; absence, load, change; sequence where declared, else commit time. Still tied, content
    decides: with an insert among the tied D < I < U, else U < D; then updated_at; then the hash.
 
-   Keys in scope are in `chosen`. Where few keys are affected ('some') these are they, and `changes`
-   holds their rows, but only what orders them: the pending files' rows are found by their time of
-   ingest, then one pass over the key column (and one over the before images, nearly all NULL) leads to
-   the rows of those keys, and nothing else is read. Values are read of the changes that are left, for
-   the current state nearly always of rows that have just landed. In a rebuild ('all') they are the keys with more than one
-   event; a key with one needs no order, and cdc_lone gives its row as it stands. No values are carried
-   through the sorts of a rebuild: they are looked up for the rows that are left. #}
-{% macro cdc_ranked(table, base, base_name, model_name, scope) -%}
+   What is sorted is a skeleton: key, order, and a pointer to the row of base_. Values are looked up of
+   the changes that are left. Content, of which the hash is dear, is looked at only where it decides
+   (`weighed`): where an order is tied and, if `compares_loads`, where a load row follows something.
+
+   Keys in scope are in `chosen`. Where few keys are affected ('some') these are they: the pending
+   files' rows are found by their time of ingest, then one pass over the key column (and one over the
+   before images, nearly all NULL) leads to the rows of those keys, of which nothing is read but what
+   orders them. In a rebuild ('all') they are the keys with more than one event; a key with one needs no
+   order, and cdc_lone gives its row as it stands. #}
+{% macro cdc_ranked(table, base, base_name, model_name, scope, compares_loads=false) -%}
+{%- set epochs = cdc_epochs(table) -%}
+{%- set reloads = epochs | rejectattr('instant', 'none') | list -%}
+{%- set has_updated_at = 'updated_at' in cdc_column_names(table) -%}
+{%- set order_columns = ['_epoch', '_stage', '_order_seq', '_order_at'] -%}
+{{ cdc_events(table, base, base_name, model_name, scope) }}
+
+-- Changes whose order is not told by what orders changes.
+tied as (
+
+    select
+        {{ cdc_keys(table, 'alike') }},
+        {%- for column in order_columns %}
+        alike.{{ column }},
+        {%- endfor %}
+        max(case when alike._tie_op = 'I' then 1 else 0 end) as _has_insert
+    from (
+
+        {{ cdc_placed(table, base, epochs, scope) | indent(8) }}
+
+    ) as alike
+    group by
+        {{ cdc_keys(table, 'alike') }},
+        {%- for column in order_columns %}
+        alike.{{ column }}{{ ',' if not loop.last }}
+        {%- endfor %}
+    having count(*) > 1
+
+),
+
+weighed_keys as (
+
+    select {{ cdc_keys(table, 'tied') }}
+    from tied
+    {%- if compares_loads %}
+    union all
+    select {{ cdc_keys(table, 'loaded') }}
+    from (
+
+        {{ cdc_placed(table, base, epochs, scope) | indent(8) }}
+
+    ) as loaded
+    group by {{ cdc_keys(table, 'loaded') }}
+    having max(case when loaded._stage = 1 then loaded._epoch end) > min(loaded._epoch)
+        or sum(case when loaded._stage = 1 then 1 else 0 end) > 1
+    {%- endif %}
+
+),
+
+weighed as (
+
+    select
+        heavy._pointer,
+        heavy._change_id,
+        {{ 'heavy.updated_at' if has_updated_at else 'cast(null as timestamp)' }} as _updated_at,
+        {{ cdc_row_hash(table.columns, 'heavy') | indent(8) }} as _row_hash
+    from {{ rows_at(base) | indent(4) }} as heavy
+    where heavy._pointer in (
+
+        select light._pointer
+        from (
+
+            {{ cdc_placed(table, base, epochs, scope) | indent(12) }}
+
+        ) as light
+        where exists (
+            select 1
+            from weighed_keys
+            where {{ cdc_key_match(table, 'weighed_keys', 'light') }}
+        )
+
+    )
+
+),
+
+ordered as (
+
+    select
+        placed.*,
+        tied._has_insert as _tied_with_insert,
+        weighed._updated_at,
+        weighed._row_hash,
+        weighed._change_id
+    from (
+
+        {{ cdc_placed(table, base, epochs, scope) | indent(8) }}
+
+    ) as placed
+    left join tied
+        on {{ cdc_key_match(table, 'placed', 'tied') }}
+        {%- for column in order_columns %}
+        and placed.{{ column }} is not distinct from tied.{{ column }}
+        {%- endfor %}
+    left join weighed
+        on placed._pointer = weighed._pointer
+    {%- for reload in reloads %}
+    union all
+    select
+        {{ cdc_keys(table, 'earlier') }},
+        -- Some change of the key's, whose file is named.
+        max(earlier._pointer) as _pointer,
+        'D' as _op,
+        'D' as _tie_op,
+        true as _is_departure,
+        false as _is_pending,
+        {{ reload.epoch }} as _epoch,
+        0 as _stage,
+        timestamp '{{ reload.instant }}' as _happened_at,
+        '' as _order_seq,
+        timestamp '{{ reload.instant }}' as _order_at,
+        0 as _tied_with_insert,
+        cast(null as timestamp) as _updated_at,
+        cast(null as varchar) as _row_hash,
+        cast(null as varchar) as _change_id
+    from (
+
+        {{ cdc_placed(table, base, epochs, scope) | indent(8) }}
+
+    ) as earlier
+    where earlier._epoch < {{ reload.epoch }}
+        and not exists (
+            select 1
+            from {{ 'changes' if scope == 'some' else base }} as loaded
+            where loaded._epoch = {{ reload.epoch }}
+                and {{ cdc_key_match(table, 'loaded', 'earlier') }}
+        )
+    group by {{ cdc_keys(table, 'earlier') }}
+    {%- endfor %}
+
+),
+
+ranked as (
+
+    select
+        ordered.*,
+        row_number() over key_order as _rank,
+        lead(ordered._op) over key_order is null as _is_last,
+        -- The change that the key last lived with.
+        {{ last_known("case when ordered._op <> 'D' then ordered._pointer end", 'key_order')
+            | indent(8) }} as _living_pointer,
+        -- Instants that run backwards against the order count as their running maximum.
+        max(ordered._happened_at) over (
+            key_order rows between unbounded preceding and current row
+        ) as _effective_at,
+        lead(ordered._happened_at) over key_order as _next_happened_at
+        {%- if scope == 'some' %},
+        max(case when ordered._is_pending then 1 else 0 end) over (
+            key_order rows between unbounded preceding and current row
+        ) = 1 as _follows_news,
+        lead(ordered._is_pending) over key_order as _precedes_news
+        {%- endif %}
+    from ordered
+    window key_order as (
+        partition by {{ cdc_keys(table, 'ordered') }}
+        order by
+            ordered._epoch,
+            ordered._stage,
+            ordered._order_seq,
+            ordered._order_at nulls first,
+            case
+                when ordered._tie_op = 'I' then 1
+                when ordered._tied_with_insert = 1
+                    then case when ordered._tie_op = 'D' then 0 else 2 end
+                when ordered._tie_op = 'D' then 3
+                else 2
+            end,
+            ordered._updated_at nulls first,
+            ordered._row_hash,
+            ordered._change_id
+    )
+
+)
+{%- endmacro %}
+
+
+{# CTEs that cdc_placed reads: `chosen`, the keys in scope; `changes`, where few keys are affected what
+   orders their rows of base_; and the truncates. Ends with a comma. #}
+{% macro cdc_events(table, base, base_name, model_name, scope) -%}
 {%- set epochs = cdc_epochs(table) -%}
 {%- set reloads = epochs | rejectattr('instant', 'none') | list -%}
 {%- set truncate_files = cdc_truncate_files(table) -%}
@@ -26,8 +205,9 @@ affected as (
         landed.{{ key }},
         {%- endfor %}
         {%- for key in table.key %}
-        coalesce(landed._bi_{{ key }}, landed.{{ key }}) as _before_{{ key }}{{ ',' if not loop.last }}
+        coalesce(landed._bi_{{ key }}, landed.{{ key }}) as _before_{{ key }},
         {%- endfor %}
+        {{ row_pointer('landed') }} as _pointer
     from {{ base }} as landed
     where landed._ingested_at between timestamp '{{ range.from }}' and timestamp '{{ range.to }}'
         and landed._source_file in (
@@ -51,7 +231,16 @@ chosen as (
 
 changes as (
 
-    {{ rows_of_keys(base, table.key, 'chosen', cdc_order_columns(table)) | indent }}
+    select
+        log.*,
+        pending._pointer is not null as _is_pending
+    from (
+
+        {{ rows_of_keys(base, table.key, 'chosen', cdc_order_columns(table)) | indent(8) }}
+
+    ) as log
+    left join affected as pending
+        on log._pointer = pending._pointer
 
 ),
 {%- else -%}
@@ -82,126 +271,23 @@ chosen as (
 
 ),
 {%- endif %}
+{%- if truncate_files | length > 0 %}
 
-{% if truncate_files | length > 0 -%}
 {{ cdc_truncate_ctes(table, base, truncate_files) }}
-
-{% endif -%}
-placed as (
-
-    {{ cdc_placed(table, base, epochs, scope) | indent }}
-
-),
-
-ordered as (
-
-    select
-        placed.*,
-        max(case when placed._tie_op = 'I' then 1 else 0 end) over (
-            partition by {{ cdc_keys(table, 'placed') }}
-            order by
-                placed._epoch,
-                placed._stage,
-                placed._order_seq,
-                placed._order_at
-            range between current row and current row
-        ) as _tied_with_insert
-    from placed
-    {%- for reload in reloads %}
-    union all
-    select
-        {{ cdc_keys(table, 'earlier') }},
-        cast(null as varchar) as _change_id,
-        'D' as _op,
-        'D' as _tie_op,
-        cast(null as bigint) as _load_epoch,
-        cast(null as varchar) as _change_seq,
-        timestamp '{{ reload.instant }}' as _committed_at,
-        cast(null as varchar) as _row_hash,
-        cast(null as timestamp) as _updated_at,
-        max(earlier._source_file) as _source_file,
-        max(earlier._ingested_at) as _ingested_at,
-        true as _is_departure,
-        {{ reload.epoch }} as _epoch,
-        0 as _stage,
-        timestamp '{{ reload.instant }}' as _happened_at,
-        '' as _order_seq,
-        timestamp '{{ reload.instant }}' as _order_at,
-        0 as _tied_with_insert
-    from (
-
-        {{ cdc_placed(table, base, epochs, scope) | indent(8) }}
-
-    ) as earlier
-    where earlier._epoch < {{ reload.epoch }}
-        and not exists (
-            select 1
-            from {{ 'changes' if scope == 'some' else base }} as loaded
-            where loaded._epoch = {{ reload.epoch }}
-                and {{ cdc_key_match(table, 'loaded', 'earlier') }}
-        )
-    group by {{ cdc_keys(table, 'earlier') }}
-    {%- endfor %}
-
-),
-
-ranked as (
-
-    select
-        ordered.*,
-        row_number() over key_order as _rank,
-        lead(ordered._op) over key_order is null as _is_last,
-        -- The change that the key last lived with.
-        {{ last_known("case when ordered._op <> 'D' then ordered._change_id end", 'key_order')
-            | indent(8) }} as _living_id,
-        -- Instants that run backwards against the order count as their running maximum.
-        max(ordered._happened_at) over (
-            key_order rows between unbounded preceding and current row
-        ) as _effective_at,
-        lead(ordered._happened_at) over key_order as _next_happened_at
-    from ordered
-    window key_order as (
-        partition by {{ cdc_keys(table, 'ordered') }}
-        order by
-            ordered._epoch,
-            ordered._stage,
-            ordered._order_seq,
-            ordered._order_at nulls first,
-            case
-                when ordered._tie_op = 'I' then 1
-                when ordered._tied_with_insert = 1
-                    then case when ordered._tie_op = 'D' then 0 else 2 end
-                when ordered._tie_op = 'D' then 3
-                else 2
-            end,
-            ordered._updated_at nulls first,
-            ordered._row_hash,
-            ordered._change_id
-    )
-
-)
+{%- endif %}
 {%- endmacro %}
 
 
 {# A select of the events of the chosen keys with their place in the order; absences are not among
    them. Rendered where it is read, so that no engine holds a rebuild's events for a second reader. #}
 {% macro cdc_placed(table, base, epochs, scope) -%}
-{%- set has_updated_at = 'updated_at' in cdc_column_names(table) -%}
-{%- set updated_at = 'updated_at' if has_updated_at else 'cast(null as timestamp)' -%}
-{%- set carried = ['_change_seq', '_committed_at', '_row_hash', '_source_file', '_ingested_at'] -%}
 select
     {{ cdc_keys(table, 'events') }},
-    events._change_id,
+    events._pointer,
     events._op,
     events._tie_op,
-    events._load_epoch,
-    events._change_seq,
-    events._committed_at,
-    events._row_hash,
-    events._updated_at,
-    events._source_file,
-    events._ingested_at,
     events._is_departure,
+    events._is_pending,
     {{ cdc_place(epochs, 'events') | indent }},
     {%- if table.sequence %}
     -- Sequences are numbers in text; padded, text order is number order. A row without one is
@@ -216,16 +302,15 @@ from (
 
     select
         {{ cdc_keys(table, 'arrived') }},
-        arrived._change_id,
+        {{ 'arrived._pointer' if scope == 'some' else row_pointer('arrived') ~ ' as _pointer' }},
         arrived._op,
         -- To the key it moves to, an update of a key is an arrival.
         case when {{ cdc_key_moved(table, 'arrived') }} then 'I' else arrived._op end as _tie_op,
         arrived._epoch as _load_epoch,
-        {%- for name in carried %}
-        arrived.{{ name }},
-        {%- endfor %}
-        {{ 'arrived.' if has_updated_at }}{{ updated_at }} as _updated_at,
-        false as _is_departure
+        arrived._change_seq,
+        arrived._committed_at,
+        false as _is_departure,
+        {{ 'arrived._is_pending' if scope == 'some' else 'true as _is_pending' }}
     from {{ 'changes' if scope == 'some' else base }} as arrived
     {%- if scope == 'all' %}
     where exists (
@@ -239,15 +324,20 @@ from (
         {%- for key in table.key %}
         coalesce(departed._bi_{{ key }}, departed.{{ key }}) as {{ key }},
         {%- endfor %}
-        departed._change_id,
+        {{ row_pointer('departed') }} as _pointer,
         'D' as _op,
         'D' as _tie_op,
         departed._epoch as _load_epoch,
-        {%- for name in carried %}
-        departed.{{ name }},
-        {%- endfor %}
-        {{ 'departed.' if has_updated_at }}{{ updated_at }} as _updated_at,
-        true as _is_departure
+        departed._change_seq,
+        departed._committed_at,
+        true as _is_departure,
+        {%- if scope == 'some' %}
+        {{ row_pointer('departed') }} in (
+            select affected._pointer from affected
+        ) as _is_pending
+        {%- else %}
+        true as _is_pending
+        {%- endif %}
     from {{ base }} as departed
     where {{ cdc_key_moved(table, 'departed') }}
         and exists (
@@ -264,15 +354,14 @@ from (
     union all
     select
         {{ cdc_keys(table, 'emptied') }},
-        emptied._change_id,
-        emptied._op,
-        emptied._tie_op,
-        emptied._load_epoch,
-        {%- for name in carried %}
-        emptied.{{ name }},
-        {%- endfor %}
-        emptied._updated_at,
-        emptied._is_departure
+        emptied._pointer,
+        'D' as _op,
+        'D' as _tie_op,
+        cast(null as bigint) as _load_epoch,
+        emptied._change_seq,
+        emptied._committed_at,
+        true as _is_departure,
+        false as _is_pending
     from emptied
     {%- endif %}
 
@@ -300,11 +389,10 @@ from (
         single._source_file,
         single._ingested_at
     from {{ base }} as single
-    where not exists (
-        select 1
-        from chosen
-        where {{ cdc_key_match(table, 'chosen', 'single') }}
-    )
+    -- Not `not exists`, for which DuckDB collects all keys of the table once more.
+    left join (select distinct {{ cdc_keys(table, 'chosen') }} from chosen) as ordered_keys
+        on {{ cdc_key_match(table, 'single', 'ordered_keys') }}
+    where ordered_keys.{{ table.key[0] }} is null
     {%- if cdc_truncate_files(table) | length > 0 %}
         and single._op <> 'T'
     {%- endif %}
@@ -346,15 +434,9 @@ end
 {%- endmacro %}
 
 
-{# Columns of base_ that decide the order of changes, and what goes with it through the sorts. #}
+{# Columns of base_ that decide the order of changes. #}
 {% macro cdc_order_columns(table) -%}
     {%- set names = table.key | list -%}
     {%- for key in table.key -%}{%- do names.append('_bi_' ~ key) -%}{%- endfor -%}
-    {%- if 'updated_at' in cdc_column_names(table) and 'updated_at' not in names -%}
-        {%- do names.append('updated_at') -%}
-    {%- endif -%}
-    {%- do return(names + [
-        '_change_id', '_op', '_epoch', '_change_seq', '_committed_at', '_row_hash', '_source_file',
-        '_ingested_at',
-    ]) -%}
+    {%- do return(names + ['_op', '_epoch', '_change_seq', '_committed_at']) -%}
 {%- endmacro %}

@@ -19,10 +19,9 @@
 truncates as (
 
     select
+        {{ row_pointer('base_truncates') }} as _pointer,
         base_truncates._change_seq,
-        base_truncates._committed_at,
-        base_truncates._source_file,
-        base_truncates._ingested_at
+        base_truncates._committed_at
     from {{ base }} as base_truncates
     where base_truncates._source_file in ({{ sql_texts(truncate_files) }})
         and base_truncates._op = 'T'
@@ -34,17 +33,9 @@ emptied as (
 
     select
         {{ cdc_keys(table, 'known') }},
-        cast(null as varchar) as _change_id,
-        'D' as _op,
-        'D' as _tie_op,
-        cast(null as bigint) as _load_epoch,
+        truncates._pointer,
         truncates._change_seq,
-        truncates._committed_at,
-        cast(null as varchar) as _row_hash,
-        cast(null as timestamp) as _updated_at,
-        truncates._source_file,
-        truncates._ingested_at,
-        true as _is_departure
+        truncates._committed_at
     from (select distinct {{ cdc_keys(table, 'chosen') }} from chosen) as known
     cross join truncates
 

@@ -1,6 +1,5 @@
 {# A select of columns of all rows of a table whose key is among those of a CTE (which may repeat keys),
-   and, with `alike`, whose further columns equal the CTE's (NULL equals NULL). `_row_id` is where
-   values_of finds the rows again.
+   and, with `alike`, whose further columns equal the CTE's (NULL equals NULL).
    Fails without: DuckDB decodes every column of every row before it joins, at ten million rows ten
    times the work of looking the keys up in the key column alone and then reading only the rows
    found. Trino filters its scan by the join's keys itself and has no row ids. #}
@@ -13,7 +12,7 @@ select
     {%- for column in columns %}
     whole.{{ column }},
     {%- endfor %}
-    cast(null as bigint) as _row_id
+    {{ row_pointer('whole') }} as _pointer
 from {{ relation }} as whole
 where {{ keys_are_among('whole', keys, among, alike) }}
 {%- endmacro %}
@@ -23,7 +22,7 @@ select
     {%- for column in columns %}
     whole.{{ column }},
     {%- endfor %}
-    whole.rowid as _row_id
+    {{ row_pointer('whole') }} as _pointer
 from {{ relation }} as whole
 where whole.rowid in (
     select narrow.rowid
@@ -49,29 +48,60 @@ exists (
 {%- endmacro %}
 
 
-{# A relation that holds the whole rows of those `changes` (from rows_of_keys) which a CTE names by key
-   and `identity`, their _change_id.
-   Fails without: as rows_of_keys; on Trino the table itself, which the caller joins by key anyway. #}
-{% macro values_of(relation, keys, named, identity) -%}
-    {{ return(adapter.dispatch('values_of', 'synapse')(relation, keys, named, identity)) }}
+{# SQL: what finds a row of a base model again within one statement. Eight bytes where an engine has
+   row ids, and to look one up reads no column.
+   Fails without: Trino has none; an identity of 32 digits carried through every sort and joined by was
+   a third of a rebuild on DuckDB, and reading it of old rows touches the widest blocks of a merge. #}
+{% macro row_pointer(qualifier) -%}
+    {{ return(adapter.dispatch('row_pointer', 'synapse')(qualifier)) }}
 {%- endmacro %}
 
-{% macro default__values_of(relation, keys, named, identity) -%}
-{{ relation }}
+{% macro default__row_pointer(qualifier) -%}
+    {{ qualifier }}._change_id
 {%- endmacro %}
 
-{% macro duckdb__values_of(relation, keys, named, identity) -%}
+{# A unit test's rows are a CTE, which has no row ids. #}
+{% macro duckdb__row_pointer(qualifier) -%}
+    {%- if model.resource_type | default('model') == 'unit_test' -%}
+        {{ default__row_pointer(qualifier) }}
+    {%- else -%}
+        {{ qualifier }}.rowid
+    {%- endif -%}
+{%- endmacro %}
+
+
+{# A relation that holds at least the rows of a base model that some selects of pointers name (all of
+   its rows where there are none), whole and with their `_pointer`; the caller joins on it. No two
+   selects may name one row.
+   Fails without: as rows_of_keys; on Trino the table itself. DuckDB finds rows by a filter that lets one
+   in a hundred others through, over all blocks between the first and the last: rows that lie
+   together are better named by a select of their own. #}
+{% macro rows_at(relation, pointers=[]) -%}
+    {{ return(adapter.dispatch('rows_at', 'synapse')(relation, pointers)) }}
+{%- endmacro %}
+
+{% macro default__rows_at(relation, pointers) -%}
 (
-    select whole.*
+    select
+        whole.*,
+        {{ row_pointer('whole') }} as _pointer
+    from {{ relation }} as whole
+)
+{%- endmacro %}
+
+{% macro duckdb__rows_at(relation, pointers) -%}
+{%- if pointers | length == 0 -%}{{ default__rows_at(relation, pointers) }}{%- else -%}
+(
+    {%- for selected in pointers %}
+    {{ 'union all' if not loop.first }}
+    select
+        whole.*,
+        {{ row_pointer('whole') }} as _pointer
     from {{ relation }} as whole
     where whole.rowid in (
-        select changes._row_id
-        from changes
-        inner join {{ named }}
-            on changes._change_id = {{ named }}.{{ identity }}
-            {%- for key in keys %}
-            and changes.{{ key }} = {{ named }}.{{ key }}
-            {%- endfor %}
+        {{ selected | indent(8) }}
     )
+    {%- endfor %}
 )
+{%- endif -%}
 {%- endmacro %}

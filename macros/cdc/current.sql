@@ -1,6 +1,6 @@
 {# stg_dms__<table>: the current state, one row per key ever seen. Recomputes the keys of newly landed
    changes from all of their changes, so neither order nor repetition of files matters. What that reads
-   of the past is told in ranked.sql. #}
+   of the past is told in events.sql. #}
 {% macro cdc_current(table_name, source_name='dms_synapse') -%}
     {%- set base_name = 'base_dms__' ~ table_name -%}
     {%- set base = ref(base_name) -%}

@@ -1,0 +1,177 @@
+{# CTEs that cdc_placed reads: `chosen`, the keys in scope; `changes`, where few keys are affected what
+   orders their rows of base_; and the truncates. Ends with a comma. #}
+{% macro cdc_events(table, base, base_name, model_name, scope) -%}
+{%- set epochs = cdc_epochs(table) -%}
+{%- set reloads = epochs | rejectattr('instant', 'none') | list -%}
+{%- set truncate_files = cdc_truncate_files(table) -%}
+{%- if scope == 'some' -%}
+{%- set range = pending_range(base_name, model_name) -%}
+affected as (
+
+    select
+        {%- for key in table.key %}
+        landed.{{ key }},
+        {%- endfor %}
+        {%- for key in table.key %}
+        coalesce(landed._bi_{{ key }}, landed.{{ key }}) as _before_{{ key }},
+        {%- endfor %}
+        {{ row_pointer('landed') }} as _pointer
+    from {{ base }} as landed
+    where landed._ingested_at between timestamp '{{ range.from }}' and timestamp '{{ range.to }}'
+        and landed._source_file in (
+            select pending.path from {{ files_pending(base_name, model_name) }} as pending
+        )
+
+),
+
+chosen as (
+
+    select {{ cdc_keys(table, 'affected') }}
+    from affected
+    union distinct
+    select
+        {%- for key in table.key %}
+        affected._before_{{ key }} as {{ key }}{{ ',' if not loop.last }}
+        {%- endfor %}
+    from affected
+
+),
+
+changes as (
+
+    select
+        log.*,
+        pending._pointer is not null as _is_pending
+    from (
+
+        {{ rows_of_keys(base, table.key, 'chosen', cdc_order_columns(table)) | indent(8) }}
+
+    ) as log
+    left join affected as pending
+        on log._pointer = pending._pointer
+
+),
+{%- else -%}
+chosen as (
+
+    select {{ cdc_keys(table, 'logged') }}
+    from {{ base }} as logged
+    {%- if truncate_files | length > 0 %}
+    -- A truncate is an event of every key.
+    where logged._op <> 'T'
+    group by {{ cdc_keys(table, 'logged') }}
+    {%- else %}
+    group by {{ cdc_keys(table, 'logged') }}
+    having count(*) > 1
+        {%- if reloads %}
+        -- What is older than a reload may be absent from it.
+        or min({{ cdc_placed_epoch(epochs, 'logged._epoch', 'logged._committed_at') | indent(8) }})
+        < {{ reloads[-1].epoch }}
+        {%- endif %}
+    {%- endif %}
+    union all
+    select
+        {%- for key in table.key %}
+        coalesce(moved._bi_{{ key }}, moved.{{ key }}) as {{ key }}{{ ',' if not loop.last }}
+        {%- endfor %}
+    from {{ base }} as moved
+    where {{ cdc_key_moved(table, 'moved') }}
+
+),
+{%- endif %}
+{%- if truncate_files | length > 0 %}
+
+{{ cdc_truncate_ctes(table, base, truncate_files) }}
+{%- endif %}
+{%- endmacro %}
+
+
+{# A select of the events of the chosen keys with their place in the order; absences are not among
+   them. Rendered where it is read, so that no engine holds a rebuild's events for a second reader. #}
+{% macro cdc_placed(table, base, epochs, scope) -%}
+select
+    {{ cdc_keys(table, 'events') }},
+    events._pointer,
+    events._op,
+    events._tie_op,
+    events._is_departure,
+    events._is_pending,
+    {{ cdc_place(epochs, 'events') | indent }},
+    {%- if table.sequence %}
+    -- Sequences are numbers in text; padded, text order is number order. A row without one is
+    -- older than all that have one, and ordered by its commit time.
+    coalesce(lpad(events._change_seq, 40, '0'), '') as _order_seq,
+    case when events._change_seq is null then events._committed_at end as _order_at
+    {%- else %}
+    '' as _order_seq,
+    events._committed_at as _order_at
+    {%- endif %}
+from (
+
+    select
+        {{ cdc_keys(table, 'arrived') }},
+        {{ 'arrived._pointer' if scope == 'some' else row_pointer('arrived') ~ ' as _pointer' }},
+        arrived._op,
+        -- To the key it moves to, an update of a key is an arrival.
+        case when {{ cdc_key_moved(table, 'arrived') }} then 'I' else arrived._op end as _tie_op,
+        arrived._epoch as _load_epoch,
+        arrived._change_seq,
+        arrived._committed_at,
+        false as _is_departure,
+        {{ 'arrived._is_pending' if scope == 'some' else 'true as _is_pending' }}
+    from {{ 'changes' if scope == 'some' else base }} as arrived
+    {%- if scope == 'all' %}
+    where exists (
+        select 1
+        from chosen
+        where {{ cdc_key_match(table, 'chosen', 'arrived') }}
+    )
+    {%- endif %}
+    union all
+    select
+        {%- for key in table.key %}
+        coalesce(departed._bi_{{ key }}, departed.{{ key }}) as {{ key }},
+        {%- endfor %}
+        {{ row_pointer('departed') }} as _pointer,
+        'D' as _op,
+        'D' as _tie_op,
+        departed._epoch as _load_epoch,
+        departed._change_seq,
+        departed._committed_at,
+        true as _is_departure,
+        {%- if scope == 'some' %}
+        {{ row_pointer('departed') }} in (
+            select affected._pointer from affected
+        ) as _is_pending
+        {%- else %}
+        true as _is_pending
+        {%- endif %}
+    from {{ base }} as departed
+    where {{ cdc_key_moved(table, 'departed') }}
+        and exists (
+            select 1
+            from chosen
+            where
+                {%- for key in table.key %}
+                {{ 'and ' if not loop.first }}chosen.{{ key }} = coalesce(
+                    departed._bi_{{ key }}, departed.{{ key }}
+                )
+                {%- endfor %}
+        )
+    {%- if cdc_truncate_files(table) | length > 0 %}
+    union all
+    select
+        {{ cdc_keys(table, 'emptied') }},
+        emptied._pointer,
+        'D' as _op,
+        'D' as _tie_op,
+        cast(null as bigint) as _load_epoch,
+        emptied._change_seq,
+        emptied._committed_at,
+        true as _is_departure,
+        false as _is_pending
+    from emptied
+    {%- endif %}
+
+) as events
+{%- endmacro %}

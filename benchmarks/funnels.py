@@ -52,7 +52,7 @@ def self_join() -> str:
 
 
 def fill_events(connection: duckdb.DuckDBPyConnection, events: int) -> None:
-    """Events of a year: four of five are of the funnels, some 200 a user, most of them early."""
+    """Events of a month, some 200 a user; four of five are of the funnels."""
     users = max(events // 200, 1)
     connection.execute(
         "create table gold.fct_events as select case e % 20 "
@@ -61,7 +61,7 @@ def fill_events(connection: duckdb.DuckDBPyConnection, events: int) -> None:
         "when 6 then 'push_received' when 7 then 'app_opened' when 8 then 'app_opened' "
         "else 'message_sent' end as event_name, (hash(e) % "
         f"{users})::varchar as user_key, null::bigint as user_id, "
-        "timestamp '2025-01-01' + to_microseconds((hash(e, 1) % 31536000000000)::bigint) "
+        "timestamp '2025-01-01' + to_microseconds((hash(e, 1) % 2592000000000)::bigint) "
         "as occurred_at, false as is_internal, e::varchar as event_id "
         f"from range({events}) as events(e)"
     )

@@ -32,7 +32,7 @@ class CdcTable:
 def bare_project(folder: Path) -> Path:
     """Copy the project without its own tables and models: macros and the lake's sources stay."""
     project = copy_project(folder)
-    own = ("models/silver", "models/gold", "models/ops")
+    own = ("models/silver", "models/gold", "models/ops", "models/metrics")
     for part in (*own, "snapshots", "tests", "seeds", "analyses"):
         for path in sorted((project / part).rglob("*"), reverse=True):
             path.unlink() if path.is_file() else path.rmdir()

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from synapse.generate.calendar import DEFAULT_START
@@ -48,6 +49,11 @@ def pytest_configure(config: pytest.Config) -> None:
     """Tell pytest what we cannot mend: dbt leaves its log file open."""
     for problem in ("ResourceWarning", "pytest.PytestUnraisableExceptionWarning"):
         config.addinivalue_line("filterwarnings", f"ignore:.*dbt[.]log.*:{problem}")
+    # The same examples for everyone who runs `make test`; the full proof looks for new ones.
+    hypothesis.settings.register_profile(
+        "synapse", derandomize=not is_full_proof(), deadline=None, print_blob=True
+    )
+    hypothesis.settings.load_profile("synapse")
 
 
 @contextlib.contextmanager

@@ -6,6 +6,9 @@ import os
 import shutil
 from datetime import date
 from pathlib import Path
+from typing import Any
+
+import duckdb
 
 from synapse.runner.clock import end_of_date
 from synapse.runner.service import RunReport, run
@@ -61,6 +64,14 @@ def copy_lake(lake: Path, destination: Path) -> Settings:
     """Copy a whole lake with warehouse and state, to be worked on without harm to the original."""
     shutil.copytree(lake, destination)
     return lake_settings(destination)
+
+
+def ask(warehouse: Path, query: str, *values: object) -> list[tuple[Any, ...]]:
+    """Run one query on a warehouse, or a copy of one, whose views still name its own catalog."""
+    with duckdb.connect() as connection:
+        connection.execute(f"attach '{warehouse}' as warehouse (read_only)")
+        connection.execute("use warehouse")
+        return connection.execute(query, list(values)).fetchall()
 
 
 def run_daily(

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from datetime import date, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
-import duckdb
 import pytest
 
 from synapse_tests import cdnow
-from synapse_tests.lakes import copy_project, lake_settings, run_daily
+from synapse_tests.lakes import ask, copy_project, lake_settings, run_daily
 
 
 @pytest.fixture(scope="module")
@@ -25,12 +23,6 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Path:
     settings = lake_settings(root / "lake")
     run_daily(settings, project, cdnow.LAST_DATE)
     return settings.warehouse
-
-
-def ask(warehouse: Path, query: str) -> list[tuple[Any, ...]]:
-    """Run one query on the warehouse."""
-    with duckdb.connect(str(warehouse), read_only=True) as connection:
-        return connection.execute(query).fetchall()
 
 
 def test_the_file_is_the_published_one() -> None:

@@ -7,9 +7,9 @@ from datetime import date
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
-import duckdb
 import pytest
 
+from synapse_tests import lakes
 from synapse_tests.conftest import DailySteps
 from synapse_tests.oracle import (
     CohortCell,
@@ -27,8 +27,7 @@ Row = tuple[Any, ...]
 
 def ask(steps: DailySteps, query: str) -> list[Row]:
     """Run one query on the warehouse of the last step."""
-    with duckdb.connect(str(steps.settings.warehouse), read_only=True) as connection:
-        return connection.execute(query).fetchall()
+    return lakes.ask(steps.settings.warehouse, query)
 
 
 def rate(part: int, whole: int) -> Decimal | None:

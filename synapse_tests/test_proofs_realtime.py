@@ -6,9 +6,7 @@ import shutil
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
-import duckdb
 import pytest
 
 from synapse.generate.calendar import DEFAULT_START
@@ -19,7 +17,7 @@ from synapse.runner.dbt import DbtProject
 from synapse.runner.service import run
 from synapse.settings import Settings
 from synapse_tests.arrivals import Arrivals
-from synapse_tests.lakes import PROJECT_DIR, TIMEZONE, is_full_proof, lake_settings
+from synapse_tests.lakes import PROJECT_DIR, TIMEZONE, ask, is_full_proof, lake_settings
 from synapse_tests.oracle_operations import load_service, minutes
 from synapse_tests.oracle_truth import load_product
 from synapse_tests.warehouse_compare import compare_tables, read_relation
@@ -86,11 +84,6 @@ class LateHours:
     settings: Settings
     before: Path
     hours: list[Hour]
-
-
-def ask(warehouse: Path, query: str, *values: object) -> list[tuple[Any, ...]]:
-    with duckdb.connect(str(warehouse), read_only=True) as connection:
-        return connection.execute(query, list(values)).fetchall()
 
 
 def build(settings: Settings, dbt: DbtProject, schedule: str, as_of: datetime) -> None:

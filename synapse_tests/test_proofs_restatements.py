@@ -5,29 +5,19 @@ from __future__ import annotations
 from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
-import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from synapse.settings import Settings
 from synapse_tests.conftest import DailySteps
-from synapse_tests.lakes import copy_lake, copy_project, run_daily
+from synapse_tests.lakes import ask, copy_lake, copy_project, run_daily
 
 FIGURES = (
     "select figure_id, figure_value from ops.ops_headline_figures "
     "where is_final and period_start <= ?"
 )
 RESTATED = "select figure_id, old_value, new_value from ops.ops_restatements where run_id = ?"
-
-
-def ask(warehouse: Path, query: str, *values: object) -> list[tuple[Any, ...]]:
-    """Run one query on a copy of a warehouse, whose views still name the original's catalog."""
-    with duckdb.connect() as connection:
-        connection.execute(f"attach '{warehouse}' as warehouse (read_only)")
-        connection.execute("use warehouse")
-        return connection.execute(query, list(values)).fetchall()
 
 
 def run_id_of(warehouse: Path) -> str:

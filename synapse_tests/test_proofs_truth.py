@@ -4,23 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
-import duckdb
 import pytest
 
 from synapse_tests.conftest import DailySteps
+from synapse_tests.lakes import ask
 from synapse_tests.oracle_truth import TABLES, read_truth
 
 Row = tuple[Any, ...]
 COMMIT_POINTS = 12
-
-
-def ask(warehouse: Path, query: str, *parameters: object) -> list[Row]:
-    """Run one query on a warehouse."""
-    with duckdb.connect(str(warehouse), read_only=True) as connection:
-        return connection.execute(query, list(parameters)).fetchall()
 
 
 def assert_same_rows(found: Iterable[Row], expected: Iterable[Row], what: str) -> None:

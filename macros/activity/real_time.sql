@@ -37,3 +37,18 @@
     from {{ files_pending(base_name, model_name) }} as pending
     group by pending.ingested_at
 {%- endmacro %}
+
+
+{# R2 as a query: who is internal by gold (`users`), or has turned out to be since gold was built
+   (`user_changes` of the files in `landed_users`). #}
+{% macro internal_users_by_now(users, user_changes, landed_users) -%}
+    select user_id
+    from {{ users }}
+    where is_internal
+    union distinct
+    select {{ user_changes }}.user_id
+    from {{ user_changes }}
+    inner join {{ landed_users }}
+        on {{ user_changes }}._ingested_at = {{ landed_users }}.ingested_at
+    where {{ user_changes }}.is_internal
+{%- endmacro %}

@@ -14,6 +14,7 @@ from synapse.ingest.store import RefusalWriter
 _PER_TRANSACTION = 10_000
 # Files settled lately: more than readers and the buffer hold, whose rows no query finds yet.
 _REMEMBERED = 40_000
+_READ = (State.ACCEPTED, State.DUPLICATE)
 
 
 class Claims:
@@ -56,7 +57,7 @@ class Claims:
         digests = {mark.sha256 for mark in marks}
         if len(digests) < len(marks) or not digests.isdisjoint(self._recent):
             return False
-        rows, ranges = [], self.offsets
+        rows = []
         for mark in marks:
             position, digest, state, landed, accepted, quarantined, partition, first = mark
             file = files[position]
@@ -82,8 +83,7 @@ class Claims:
                     self._run_id,
                 )
             )
-            if landed and partition is not None and first is not None and state == State.ACCEPTED:
-                ranges[topic, partition].append((first, first + landed - 1))
+            self._cover(topic, partition, first, landed, state)
         self.counts[source].add(
             Counts(
                 landed=sum(mark.landed for mark in marks),
@@ -92,19 +92,19 @@ class Claims:
                 files=len(marks),
             )
         )
-        self._merge_ranges()
         self._take(rows)
         return True
 
     def note(self, outcome: Outcome) -> None:
         """Count an outcome, and the offsets that it covers."""
         self.counts[outcome.source].add(outcome.counts())
-        is_read = outcome.state in (State.ACCEPTED, State.DUPLICATE)
-        partition, first = outcome.kafka_partition, outcome.kafka_offset
-        if is_read and outcome.landed and partition is not None and first is not None:
-            ranges = self.offsets[outcome.kafka_topic or outcome.source, partition]
-            ranges.append((first, first + outcome.landed - 1))
-            self._merge_ranges()
+        self._cover(
+            outcome.kafka_topic or outcome.source,
+            outcome.kafka_partition,
+            outcome.kafka_offset,
+            outcome.landed,
+            outcome.state,
+        )
 
     def refuse(self, refusals: list[Refusal]) -> None:
         """Keep what was refused."""
@@ -131,7 +131,13 @@ class Claims:
         if len(self._rows) >= _PER_TRANSACTION:
             self.flush()
 
-    def _merge_ranges(self) -> None:
-        for ranges in self.offsets.values():
-            if len(ranges) > _PER_TRANSACTION:
-                ranges[:] = merged(ranges)
+    def _cover(
+        self, topic: str, partition: int | None, first: int | None, landed: int, state: str
+    ) -> None:
+        """Note the offsets of a file that was read, the first of which its path tells."""
+        if not landed or partition is None or first is None or state not in _READ:
+            return
+        ranges = self.offsets[topic, partition]
+        ranges.append((first, first + landed - 1))
+        if len(ranges) > _PER_TRANSACTION:
+            ranges[:] = merged(ranges)

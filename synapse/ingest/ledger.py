@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Any
 
 from sqlalchemy import delete, func, insert, select, update
@@ -54,13 +55,16 @@ class Ledger:
     def __init__(self, url: str) -> None:
         self.engine: Engine = open_store(url)
         make_tables(self.engine, t.METADATA)
-        self._versions = VersionQuery(self.engine.dialect)
 
     def __enter__(self) -> Ledger:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.engine.dispose()
+
+    @cached_property
+    def _versions(self) -> VersionQuery:
+        return VersionQuery(self.engine.dialect)  # dear to compile: only who lists files needs it
 
     def known(self, source: str, names: Iterable[str]) -> dict[str, list[Version]]:
         """Versions of files of these names, by name; claims of the running run among them."""

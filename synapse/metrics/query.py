@@ -6,7 +6,7 @@ import contextlib
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -63,8 +63,7 @@ class MetricQueries:
     def dimensions(self, metric: str) -> list[str]:
         """Dimensions by which a metric can be asked for, as MetricFlow names them."""
         find(self.catalogue, metric)
-        found = self._engine().simple_dimensions_for_metrics([metric])
-        return sorted({one.granularity_free_dunder_name for one in found})
+        return self._common_dimensions([metric])
 
     def query(self, request: Request) -> Answer:
         """Ask the engine.
@@ -124,6 +123,10 @@ class MetricQueries:
             )
         return self._made
 
+    def _common_dimensions(self, metrics: Sequence[str]) -> list[str]:
+        found = self._engine().simple_dimensions_for_metrics(list(metrics))
+        return sorted({one.granularity_free_dunder_name for one in found})
+
     def _group_by(self, metrics: list[Metric], request: Request) -> list[str]:
         by = [self._dimension(name, request.metrics) for name in request.by]
         grains = _grains(by)
@@ -141,12 +144,7 @@ class MetricQueries:
             return f"{_TIME}__{name}"
         if "__" in name or name == _TIME:
             return name
-        known = sorted(
-            {
-                one.granularity_free_dunder_name
-                for one in self._engine().simple_dimensions_for_metrics(list(metrics))
-            }
-        )
+        known = self._common_dimensions(metrics)
         found = [one for one in known if _short(one) == name]
         if len(found) != 1:
             options = ", ".join([*GRAINS, *sorted({_short(one) for one in known})])
@@ -191,7 +189,7 @@ class MetricQueries:
                 f"{', '.join(metrics)} cannot be asked for in this way: "
                 f"{' '.join(str(error).split())}"
             ) from error
-        except (UsageError, SynapseError):
+        except SynapseError:
             raise
         except Exception as error:  # each engine's adapter raises its own
             raise SynapseError(
@@ -230,9 +228,6 @@ def _short(name: str) -> str:
 def _plain(row: tuple[Any, ...]) -> tuple[Any, ...]:
     """Dates that MetricFlow made moments of are dates again."""
     return tuple(
-        value.date()
-        if isinstance(value, datetime)
-        and value - datetime.combine(value, datetime.min.time()) == timedelta(0)
-        else value
+        value.date() if isinstance(value, datetime) and value.time() == time.min else value
         for value in row
     )

@@ -9,7 +9,7 @@ import yaml
 
 from synapse.errors import UsageError
 from synapse.scaffold.model import columns_of
-from synapse.scaffold.writing import Plan, require_name
+from synapse.scaffold.writing import Plan, rendered, require_name
 
 AGGREGATIONS = ("sum", "count_distinct", "min", "max", "average")
 _METRICS = "\nmetrics:\n"
@@ -59,27 +59,19 @@ def plan_metric(
     if path in files:
         text = path.read_text(encoding="utf-8")
         before, _, after = text.partition(_METRICS)
-        plan.files[path] = before + _rendered("semantic_model.yml", values) + _METRICS + after
+        plan.files[path] = before + rendered("semantic_model.yml", values) + _METRICS + after
     else:
         head = f"# Metrics of {theme}.\nversion: 2\n\nsemantic_models:"
-        plan.files[path] = head + _rendered("semantic_model.yml", values) + _METRICS.rstrip("\n")
+        plan.files[path] = head + rendered("semantic_model.yml", values) + _METRICS.rstrip("\n")
     plan.append(path, "metric.yml", values)
     return plan
-
-
-def _rendered(template: str, values: dict[str, Any]) -> str:
-    scratch = Plan()
-    nowhere = Path("new")
-    scratch.files[nowhere] = "\n"
-    scratch.append(nowhere, template, values)
-    return scratch.files[nowhere]
 
 
 def _insert(plan: Plan, path: Path, model: str, heading: str, values: dict[str, Any]) -> None:
     """Put a measure first among those of a semantic model."""
     text = path.read_text(encoding="utf-8")
     start = text.index(heading, text.index(model)) + len(heading)
-    plan.files[path] = text[:start] + _rendered("measure.yml", values)[1:] + text[start:]
+    plan.files[path] = text[:start] + rendered("measure.yml", values) + text[start:]
 
 
 def _date_of(report: str, columns: dict[str, tuple[str, str]]) -> str:

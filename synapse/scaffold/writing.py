@@ -40,12 +40,12 @@ class Plan:
         """A new file. Raises UsageError when it is there already."""
         if path.exists():
             raise UsageError(f"{path} exists already; change it, or choose another name.")
-        self.files[path] = _TEMPLATES.get_template(template).render(values)
+        self.files[path] = rendered(template, values)
 
     def append(self, path: Path, template: str, values: Mapping[str, Any]) -> None:
         """What comes at the end of a file."""
         before = self.files.get(path) or path.read_text(encoding="utf-8")
-        self.files[path] = before + _TEMPLATES.get_template(template).render(values)
+        self.files[path] = before + rendered(template, values)
 
     def write(self) -> list[Path]:
         """Write all of it; returns the paths."""
@@ -53,6 +53,11 @@ class Plan:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
         return list(self.files)
+
+
+def rendered(template: str, values: Mapping[str, Any]) -> str:
+    """The text of a template."""
+    return _TEMPLATES.get_template(template).render(values)
 
 
 def require_name(name: str, what: str) -> str:

@@ -201,17 +201,11 @@ begun_periods as (
         cohorts.cohort_start,
         cohorts.cohort_size,
         numbers.number as period_number,
-        {{ date_add_days(
-            date_add_periods(grain, 'cohorts.cohort_start', 'numbers.number + 1'), -1
-        ) }} <= calendar.last_complete_date as is_mature
+        {{ period_is_mature(grain, 'cohorts.cohort_start', 'numbers.number') }} as is_mature
     from cohorts
     cross join calendar
     inner join numbers
-        on numbers.number <= {{ periods_between(
-            grain,
-            'cohorts.cohort_start',
-            "cast(date_trunc('" ~ grain ~ "', calendar.last_complete_date) as date)"
-        ) }}
+        on {{ period_has_begun(grain, 'cohorts.cohort_start', 'numbers.number') }}
     where cohorts.cohort_grain = '{{ grain }}'
     {% endfor %}
 ),

@@ -121,15 +121,7 @@ touched as (
 
 internal_users as (
 
-    select user_id
-    from users
-    where is_internal
-    union distinct
-    select user_changes.user_id
-    from user_changes
-    inner join landed_users
-        on user_changes._ingested_at = landed_users.ingested_at
-    where user_changes.is_internal
+    {{ internal_users_by_now('users', 'user_changes', 'landed_users') }}
 
 ),
 

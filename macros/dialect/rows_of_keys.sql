@@ -62,7 +62,7 @@ exists (
 
 {# A unit test's rows are a CTE, which has no row ids. #}
 {% macro duckdb__row_pointer(qualifier) -%}
-    {%- if model.resource_type | default('model') == 'unit_test' -%}
+    {%- if is_unit_test() -%}
         {{ default__row_pointer(qualifier) }}
     {%- else -%}
         {{ qualifier }}.rowid

@@ -16,6 +16,7 @@
         ) -%}
     {%- endif -%}
     {%- do accept_manifest_parts(parts) -%}
+    {%- do prune_fact_changes() -%}
     {%- do fix_run_context() -%}
     {%- do return('') -%}
 {%- endmacro %}
@@ -47,6 +48,22 @@
         'model': 'varchar',
         'file_id': 'varchar',
         'seen_at': 'timestamp',
+    })) -%}
+    {%- do run_query(create_ops_table(ops_relation('facts_built'), {
+        'model': 'varchar',
+        'definition': 'varchar',
+    })) -%}
+    {%- do run_query(create_ops_table(ops_relation('fact_changes'), {
+        'change_id': 'varchar',
+        'model': 'varchar',
+        'key_column': 'varchar',
+        'key': 'varchar',
+        'changed_from': 'timestamp',
+    })) -%}
+    {%- do run_query(create_ops_table(ops_relation('fact_changes_seen'), {
+        'reader': 'varchar',
+        'model': 'varchar',
+        'change_id': 'varchar',
     })) -%}
     {%- do run_query(create_ops_table(ops_relation('snapshots_taken'), {
         'snapshot': 'varchar',

@@ -1,28 +1,20 @@
 {# Grain: one row per event of the activity stream: app events and the product's facts as events.
    Keys: event_id (an app event's own; a fact's is made of its name, source system and source id).
-   Incremental: none; rebuilt whole from the current state.
+   Incremental: app events that landed anew or whose person became known, however old they are, and
+   messages that changed; the few other facts are compared whole.
    Rules: R1, R2 (active signals, internal users), R8 (names that funnels are made of), R10 (feature),
    R12 (status of a request), R16 (which files it has taken up). #}
-{{ config(
-    post_hook="{{ mark_pending_seen('base_kconnect__app_events', this.identifier) }}",
+{%- set reads = ['stg_kconnect__app_events'] %}
+{{ incremental_fact(
+    key='event_id',
+    void='user_key',
+    reads=reads,
+    follows=['fct_messages'],
+    logs={'keys': ['user_key'], 'instant': 'occurred_at'},
 ) }}
-with app_events as (
-
-    select
-        event_id,
-        event_name,
-        user_key,
-        platform,
-        region,
-        country,
-        properties,
-        occurred_at
-    from {{ ref('stg_kconnect__app_events') }}
-    where occurred_at is not null
-
-),
-
-tracking_plan as (
+{%- set scope = fact_scope(reads=reads, follows=['fct_messages']) %}
+{%- set landed_app_events = incremental_ref('base_kconnect__app_events') %}
+with tracking_plan as (
 
     select
         event_name,
@@ -109,6 +101,84 @@ users as (
 
 ),
 
+{% if scope == 'some' %}
+deliveries as (
+
+    select
+        event_id,
+        anonymous_id
+    from {{ landed_app_events }}
+    where _ingested_at in ({{ ingested_since('stg_kconnect__app_events') }})
+
+),
+
+-- What newly landed may have told who an anonymous visitor is: see stg_kconnect__app_events.
+touched_app_events as (
+
+    select event_id
+    from deliveries
+    union distinct
+    select event_id
+    from {{ ref('stg_kconnect__app_events') }}
+    where user_id is null
+        and anonymous_id in (
+            select deliveries.anonymous_id
+            from deliveries
+        )
+
+),
+
+app_events as (
+
+    {{ rows_of_keys(
+        ref('stg_kconnect__app_events'), ['event_id'], 'touched_app_events',
+        ['event_id', 'event_name', 'user_key', 'platform', 'region', 'country', 'properties',
+         'occurred_at']
+    ) }}
+
+),
+
+touched_messages as (
+
+    select pending.key as message_id
+    from {{ changes_pending('fct_messages', 'message_id', this.identifier) }} as pending
+
+),
+
+touched as (
+
+    select event_id
+    from touched_app_events
+    union distinct
+    select concat('message_sent:', message_id) as event_id
+    from touched_messages
+    union distinct
+    select existing.event_id
+    from {{ this }} as existing
+    left join landed_facts
+        on existing.event_name = landed_facts.event_name
+    where case
+            when existing.source_system = 'app_events' then coalesce(landed_facts.is_landed, false)
+            else existing.event_name <> 'message_sent'
+        end
+
+),
+{% else %}
+app_events as (
+
+    select
+        event_id,
+        event_name,
+        user_key,
+        platform,
+        region,
+        country,
+        properties,
+        occurred_at
+    from {{ ref('stg_kconnect__app_events') }}
+
+),
+{% endif %}
 -- Where the product's own record of a fact lands, the app's word for it would count it twice.
 believed_app_events as (
 
@@ -129,6 +199,7 @@ believed_app_events as (
     left join landed_facts
         on app_events.event_name = landed_facts.event_name
     where not coalesce(landed_facts.is_landed, false)
+        and app_events.occurred_at is not null
 
 ),
 
@@ -184,6 +255,12 @@ united as (
         cast(null as varchar) as status_text,
         sent_at as occurred_at
     from messages
+    {%- if scope == 'some' %}
+    where message_id in (
+            select touched_messages.message_id
+            from touched_messages
+        )
+    {%- endif %}
 
     union all
 
@@ -276,7 +353,7 @@ known as (
 
 ),
 
-final as (
+described as (
 
     select
         known.event_id,
@@ -311,6 +388,46 @@ final as (
     left join users
         on known.user_id = users.user_id
 
+),
+{% if scope == 'some' %}
+-- The same rows of people who are internal now, or no longer.
+reflagged as (
+
+    select
+        existing.event_id,
+        existing.event_name,
+        existing.user_id,
+        existing.user_key,
+        existing.source_system,
+        existing.platform,
+        existing.region,
+        existing.country,
+        existing.feature,
+        existing.status_code,
+        existing.is_active_signal,
+        existing.is_documented,
+        coalesce(users.is_internal, false) as is_internal,
+        existing.event_date,
+        existing.occurred_at
+    from {{ this }} as existing
+    left join users
+        on existing.user_id = users.user_id
+    left join touched
+        on existing.event_id = touched.event_id
+    where existing.is_internal <> coalesce(users.is_internal, false)
+        and touched.event_id is null
+
+),
+{% endif %}
+final as (
+
+    select * from described
+    {%- if scope == 'some' %}
+    union all
+    select * from reflagged
+    {%- endif %}
+
 )
 
-select * from final
+{% set is_touched = 'existing.event_id in (select touched.event_id from touched)' -%}
+{{ changed_rows('final', scope=is_touched if scope == 'some' else 'true') }}

@@ -1,15 +1,155 @@
 {# Grain: one row per living message of the product's table and of the conversation documents.
    Keys: message_id (source system and source id, so that the two cannot collide).
-   Incremental: none; rebuilt whole from the current state.
+   Incremental: messages whose row, conversation or document landed anew, however old they are, and
+   those of people who turned out to be internal.
    Rules: R1, R2 (role user is what counts), R16 (which files it has taken up). No message text: see
    privacy in the contract. #}
-{{ config(
-    post_hook=[
-        "{{ mark_pending_seen('base_dms__messages', this.identifier) }}",
-        "{{ mark_pending_seen('base_kconnect__conversation_messages', this.identifier) }}",
-    ],
+{%- set reads = [
+    'stg_dms__messages', 'stg_dms__conversations', 'stg_kconnect__conversation_messages'
+] %}
+{{ incremental_fact(
+    key='message_id',
+    void='user_key',
+    reads=reads,
+    logs={'keys': ['message_id', 'conversation_id'], 'instant': 'sent_at'},
 ) }}
-with dms_messages as (
+{%- set scope = fact_scope(reads=reads) %}
+{%- set landed = {
+    'messages': incremental_ref('base_dms__messages'),
+    'conversations': incremental_ref('base_dms__conversations'),
+    'documents': incremental_ref('base_kconnect__conversation_messages'),
+} %}
+with dms_conversations as (
+
+    select
+        conversation_id,
+        channel,
+        language
+    from {{ ref('stg_dms__conversations') }}
+
+),
+
+users as (
+
+    select
+        user_id,
+        is_internal
+    from {{ ref('dim_users') }}
+
+),
+{% if scope == 'some' %}
+message_changes as (
+
+    select
+        message_id,
+        _bi_message_id
+    from {{ landed.messages }}
+    where _ingested_at in ({{ ingested_since('stg_dms__messages') }})
+
+),
+
+conversation_changes as (
+
+    select
+        conversation_id,
+        _bi_conversation_id
+    from {{ landed.conversations }}
+    where _ingested_at in ({{ ingested_since('stg_dms__conversations') }})
+
+),
+
+document_changes as (
+
+    select conversation_id
+    from {{ landed.documents }}
+    where _ingested_at in ({{ ingested_since('stg_kconnect__conversation_messages') }})
+
+),
+
+changed_conversations as (
+
+    select concat('dms:', cast(conversation_id as varchar)) as conversation_id
+    from conversation_changes
+    union distinct
+    select concat('dms:', cast(_bi_conversation_id as varchar)) as conversation_id
+    from conversation_changes
+    where _bi_conversation_id is not null
+
+),
+
+-- Rows of the table that may differ though no change names them.
+suspects as (
+
+    select
+        existing.conversation_id,
+        existing.source_system,
+        existing.source_order
+    from {{ this }} as existing
+    left join users
+        on existing.user_id = users.user_id
+    where existing.is_internal <> coalesce(users.is_internal, false)
+        or existing.conversation_id in (
+            select changed_conversations.conversation_id
+            from changed_conversations
+        )
+
+),
+
+touched_messages as (
+
+    select message_id
+    from message_changes
+    union distinct
+    select _bi_message_id as message_id
+    from message_changes
+    where _bi_message_id is not null
+    union distinct
+    select source_order as message_id
+    from suspects
+    where source_system = 'dms'
+
+),
+
+touched_documents as (
+
+    select conversation_id
+    from document_changes
+    union distinct
+    select substr(conversation_id, 11) as conversation_id
+    from suspects
+    where source_system = 'documents'
+
+),
+
+stored_messages as (
+
+    {{ rows_of_keys(
+        ref('stg_dms__messages'), ['message_id'], 'touched_messages',
+        ['message_id', 'conversation_id', 'user_id', 'role', 'model', 'token_count', 'sentiment',
+         'sent_at', '_is_deleted']
+    ) }}
+
+),
+
+dms_messages as (
+
+    select *
+    from stored_messages
+    where not _is_deleted
+
+),
+
+document_messages as (
+
+    {{ rows_of_keys(
+        ref('stg_kconnect__conversation_messages'), ['conversation_id'], 'touched_documents',
+        ['message_id', 'conversation_id', 'user_id', 'user_key', 'role', 'model', 'channel',
+         'language', 'position', 'token_count', 'sentiment', 'sent_at']
+    ) }}
+
+),
+{% else %}
+dms_messages as (
 
     select
         message_id,
@@ -22,16 +162,6 @@ with dms_messages as (
         sent_at
     from {{ ref('stg_dms__messages') }}
     where not _is_deleted
-
-),
-
-dms_conversations as (
-
-    select
-        conversation_id,
-        channel,
-        language
-    from {{ ref('stg_dms__conversations') }}
 
 ),
 
@@ -53,16 +183,7 @@ document_messages as (
     from {{ ref('stg_kconnect__conversation_messages') }}
 
 ),
-
-users as (
-
-    select
-        user_id,
-        is_internal
-    from {{ ref('dim_users') }}
-
-),
-
+{% endif %}
 united as (
 
     select
@@ -130,4 +251,13 @@ final as (
 
 )
 
-select * from final
+{% set touched -%}
+    (
+        existing.source_system = 'dms'
+        and existing.source_order in (select touched_messages.message_id from touched_messages)
+    )
+    or existing.conversation_id in (
+        select concat('documents:', touched_documents.conversation_id) from touched_documents
+    )
+{%- endset -%}
+{{ changed_rows('final', scope=touched if scope == 'some' else 'true') }}

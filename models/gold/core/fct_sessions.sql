@@ -1,7 +1,10 @@
 {# Grain: one row per session of a user_key, anonymous visitors included, internal users not.
    Keys: session_id (the id of its first event).
-   Incremental: none; rebuilt whole.
+   Incremental: of people of whom an event changed, the sessions that it could touch and later ones.
    Rules: R9, R1, R2 (internal users). #}
+{%- set gap_minutes = 30 %}
+{{ incremental_fact(key='session_id', void='user_key', follows=['fct_events']) }}
+{%- set scope = fact_scope(follows=['fct_events']) %}
 with events as (
 
     select
@@ -16,7 +19,70 @@ with events as (
         and (source_system = 'app_events' or event_name = 'message_sent')
 
 ),
+{% if scope == 'some' %}
+changes as (
 
+    select
+        pending.key as user_key,
+        {{ timestamp_add_minutes('pending.changed_from', -gap_minutes) }} as touches_from
+    from {{ changes_pending('fct_events', 'user_key', this.identifier) }} as pending
+
+),
+
+-- Sessions that ended earlier than a gap before the first change stay as they are, and are counted.
+people as (
+
+    select
+        changes.user_key,
+        changes.touches_from,
+        min(
+            case when existing.ended_at >= changes.touches_from then existing.started_at end
+        ) as first_touched_at,
+        coalesce(
+            sum(case when existing.ended_at < changes.touches_from then 1 else 0 end), 0
+        ) as kept_session_count
+    from changes
+    left join {{ this }} as existing
+        on changes.user_key = existing.user_key
+    group by
+        changes.user_key,
+        changes.touches_from
+
+),
+
+read_events as (
+
+    select
+        events.event_id,
+        events.event_name,
+        events.user_id,
+        events.user_key,
+        events.platform,
+        people.kept_session_count,
+        events.occurred_at
+    from events
+    inner join people
+        on events.user_key = people.user_key
+            and events.occurred_at >= least(
+                people.touches_from, coalesce(people.first_touched_at, people.touches_from)
+            )
+
+),
+{% else %}
+read_events as (
+
+    select
+        event_id,
+        event_name,
+        user_id,
+        user_key,
+        platform,
+        0 as kept_session_count,
+        occurred_at
+    from events
+
+),
+{% endif %}
 spaced as (
 
     select
@@ -25,12 +91,13 @@ spaced as (
         user_id,
         user_key,
         platform,
+        kept_session_count,
         {{ epoch_microseconds('occurred_at') }}
         - lag({{ epoch_microseconds('occurred_at') }}) over (
             partition by user_key order by occurred_at, event_id
         ) as gap_microseconds,
         occurred_at
-    from events
+    from read_events
 
 ),
 
@@ -43,13 +110,17 @@ numbered as (
         user_key,
         platform,
         -- A gap of exactly 30 minutes is still the same session.
-        sum(
-            case when gap_microseconds is null or gap_microseconds > 1800000000 then 1 else 0 end
+        kept_session_count + sum(
+            case
+                when gap_microseconds is null or gap_microseconds > {{ gap_minutes * 60000000 }}
+                    then 1
+                else 0
+            end
         ) over (
             partition by user_key order by occurred_at, event_id
             rows between unbounded preceding and current row
         ) as session_number,
-        gap_microseconds is null or gap_microseconds > 1800000000 as is_first,
+        gap_microseconds is null or gap_microseconds > {{ gap_minutes * 60000000 }} as is_first,
         occurred_at
     from spaced
 
@@ -78,4 +149,12 @@ final as (
 
 )
 
-select * from final
+{% set is_touched -%}
+    exists (
+        select 1
+        from people
+        where people.user_key = existing.user_key
+            and people.touches_from <= existing.ended_at
+    )
+{%- endset -%}
+{{ changed_rows('final', scope=is_touched if scope == 'some' else 'true') }}

@@ -1,8 +1,19 @@
 {# Grain: one row per response: an assistant's message that directly follows a user's.
    Keys: message_id (of the assistant's message).
-   Incremental: none; rebuilt whole, since a late or deleted message makes other neighbours.
+   Incremental: conversations of which a message changed, since it makes other neighbours.
    Rules: R11 (what is a response, and when), R2 (internal users), R1. #}
-with messages as (
+{{ incremental_fact(key='message_id', void='conversation_id', follows=['fct_messages']) }}
+{%- set scope = fact_scope(follows=['fct_messages']) %}
+with
+{%- if scope == 'some' %}
+touched_conversations as (
+
+    select pending.key as conversation_id
+    from {{ changes_pending('fct_messages', 'conversation_id', this.identifier) }} as pending
+
+),
+{%- endif %}
+messages as (
 
     select
         message_id,
@@ -15,6 +26,12 @@ with messages as (
         sent_date,
         sent_at
     from {{ ref('fct_messages') }}
+    {%- if scope == 'some' %}
+    where conversation_id in (
+            select touched_conversations.conversation_id
+            from touched_conversations
+        )
+    {%- endif %}
 
 ),
 
@@ -40,4 +57,9 @@ final as (
 
 )
 
-select * from final
+{% set is_touched -%}
+    existing.conversation_id in (
+        select touched_conversations.conversation_id from touched_conversations
+    )
+{%- endset -%}
+{{ changed_rows('final', scope=is_touched if scope == 'some' else 'true') }}

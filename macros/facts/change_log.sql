@@ -1,0 +1,119 @@
+{# The change log of facts, ops.fact_changes: which keys of an incremental fact have other rows than
+   before, and from which instant on. Written by the statement that changes the fact, in its transaction;
+   each fact that follows reads what it has not seen, so that a run killed between the two, or one that
+   builds only the first, loses nothing. #}
+
+{# Facts with a change log, and the models that follow each. #}
+{% macro fact_readers() -%}
+    {%- do return({
+        'fct_messages': ['fct_events', 'int_responses'],
+        'fct_events': ['fct_sessions'],
+    }) -%}
+{%- endmacro %}
+
+
+{# SQL: the keys that changed in a fact and that the reader has not seen: key, changed_from (UTC). #}
+{% macro changes_pending(fact, key_column, reader) -%}
+    (
+        select
+            fact_changes.key,
+            min(fact_changes.changed_from) as changed_from
+        from {{ ops_relation('fact_changes') }} as fact_changes
+        where fact_changes.model = {{ sql_text(fact) }}
+            and fact_changes.key_column = {{ sql_text(key_column) }}
+            and {{ change_is_unseen('fact_changes', reader) }}
+        group by fact_changes.key
+    )
+{%- endmacro %}
+
+
+{# SQL condition: the reader has not seen the change of the row. #}
+{% macro change_is_unseen(qualifier, reader) -%}
+    not exists (
+        select 1
+        from {{ ops_relation('fact_changes_seen') }} as changes_seen
+        where changes_seen.reader = {{ sql_text(reader) }}
+            and changes_seen.model = {{ qualifier }}.model
+            and changes_seen.change_id = {{ qualifier }}.change_id
+    )
+{%- endmacro %}
+
+
+{# Post-hook of a reader. #}
+{% macro mark_changes_seen(fact, reader) -%}
+    insert into {{ ops_relation('fact_changes_seen') }}
+    select distinct
+        {{ sql_text(reader) }} as reader,
+        fact_changes.model,
+        fact_changes.change_id
+    from {{ ops_relation('fact_changes') }} as fact_changes
+    where fact_changes.model = {{ sql_text(fact) }}
+        and {{ change_is_unseen('fact_changes', reader) }}
+{%- endmacro %}
+
+
+{# Part of the statement that changes a fact: log the keys of the rows replaced and of those put in. #}
+{% macro log_changes(target, replacements, unique_key) -%}
+    {%- set log = config.meta_get('change_log') -%}
+    {%- for key_column in log['keys'] %}
+    insert into {{ ops_relation('fact_changes') }}
+    select
+        {{ sql_text(invocation_id) }} as change_id,
+        {{ sql_text(target.identifier) }} as model,
+        {{ sql_text(key_column) }} as key_column,
+        changed.key,
+        min(changed.changed_from) as changed_from
+    from (
+        select
+            existing.{{ key_column }} as key,
+            existing.{{ log['instant'] }} as changed_from
+        from {{ target }} as existing
+        inner join {{ replacements }} as replacement
+            on existing.{{ unique_key }} = replacement.{{ unique_key }}
+        union all
+        select
+            replacement.{{ key_column }} as key,
+            replacement.{{ log['instant'] }} as changed_from
+        from {{ replacements }} as replacement
+        where replacement.{{ config.meta_get('void_column') }} is not null
+    ) as changed
+    where changed.key is not null
+    group by changed.key;
+    {% endfor %}
+{%- endmacro %}
+
+
+{# Pre-hook of a fact with a log: where it is built anew there is no telling what changes. #}
+{% macro log_rebuild(model_name) -%}
+    {%- if execute and not is_incremental() -%}
+    insert into {{ ops_relation('fact_changes') }}
+    select
+        {{ sql_text(invocation_id) }} as change_id,
+        {{ sql_text(model_name) }} as model,
+        '*' as key_column,
+        '*' as key,
+        cast(null as timestamp) as changed_from
+    {%- endif -%}
+{%- endmacro %}
+
+
+{# At the start of a run: what all readers have seen is done with. #}
+{% macro prune_fact_changes() -%}
+    {%- for fact, readers in fact_readers().items() -%}
+        {%- set condition -%}
+            model = {{ sql_text(fact) }} and change_id in (
+                select changes_seen.change_id
+                from {{ ops_relation('fact_changes_seen') }} as changes_seen
+                where changes_seen.model = {{ sql_text(fact) }}
+                    and changes_seen.reader in ({{ sql_texts(readers) }})
+                group by changes_seen.change_id
+                having count(distinct changes_seen.reader) = {{ readers | length }}
+            )
+        {%- endset -%}
+        {%- do run_query('delete from ' ~ ops_relation('fact_changes') ~ ' where ' ~ condition) -%}
+    {%- endfor -%}
+    {%- do run_query(
+        'delete from ' ~ ops_relation('fact_changes_seen') ~ ' where change_id not in (select change_id from '
+        ~ ops_relation('fact_changes') ~ ')'
+    ) -%}
+{%- endmacro %}

@@ -22,7 +22,7 @@
     {%- set columns = get_quoted_csv(arg_dict['dest_columns'] | map(attribute='name')) -%}
     {%- set void_column = config.meta_get('void_column') -%}
     {%- if config.meta_get('change_log') -%}
-    {{ log_changes(arg_dict['target_relation'], arg_dict['temp_relation'], arg_dict['unique_key']) }}
+    {{ log_changes(arg_dict['target_relation'], arg_dict['temp_relation'], keys_replaced(arg_dict)) }}
     {%- endif -%}
     {{ delete_keys(arg_dict['target_relation'], arg_dict['temp_relation'], keys_replaced(arg_dict)) }};
 

@@ -7,7 +7,7 @@
 {% macro fact_readers() -%}
     {%- do return({
         'fct_messages': ['fct_events', 'int_responses'],
-        'fct_events': ['fct_sessions'],
+        'fct_events': ['fct_sessions', 'fct_user_days'],
     }) -%}
 {%- endmacro %}
 
@@ -53,7 +53,7 @@
 
 
 {# Part of the statement that changes a fact: log the keys of the rows replaced and of those put in. #}
-{% macro log_changes(target, replacements, unique_key) -%}
+{% macro log_changes(target, replacements, keys) -%}
     {%- set log = config.meta_get('change_log') -%}
     {%- for key_column in log['keys'] %}
     insert into {{ ops_relation('fact_changes') }}
@@ -69,7 +69,7 @@
             existing.{{ log['instant'] }} as changed_from
         from {{ target }} as existing
         inner join {{ replacements }} as replacement
-            on existing.{{ unique_key }} = replacement.{{ unique_key }}
+            on {{ same_keys_condition('existing', 'replacement', keys) }}
         union all
         select
             replacement.{{ key_column }} as key,

@@ -1,7 +1,7 @@
 {# Configuration of a fact of gold that each run brings level with what changed, in place of building it
    anew. A row is replaced when what it is made of changed, however old it is, and a row that would come
    out the same is left alone; docs/adr/0007 tells why. Called at the head of the model.
-     key      the model's unique key
+     key      the model's unique key: a column, or a list of columns
      void     a column that is never NULL: a row without it only says "this key has no row now"
      reads    models of silver whose newly taken up files say what changed
      follows  facts whose change log says it
@@ -75,18 +75,23 @@
     {%- if not fact_is_incremental() -%}
 select * from {{ computed }}
     {%- else -%}
-    {%- set key = config.get('unique_key') -%}
+    {%- set keys = config.get('unique_key') -%}
+    {%- set keys = [keys] if keys is string else keys -%}
     {%- set stored = adapter.get_columns_in_relation(this) | map(attribute='name') | list -%}
     {%- set columns = model.columns.values() | list -%}
+    {#- Of a few rows, only those that they would replace are read whole. #}
+    {%- set existing = this if scope == 'true' else '(' ~ rows_of_keys(
+        this, keys, computed, columns | map(attribute='name') | select('in', stored)
+    ) ~ ')' -%}
 select
     {%- for column in columns %}
     {{ computed }}.{{ column.name }}{{ ',' if not loop.last }}
     {%- endfor %}
 from {{ computed }}
-left join {{ this }} as existing
-    on {{ computed }}.{{ key }} = existing.{{ key }}
-where existing.{{ key }} is null
-    {%- for column in columns if column.name != key %}
+left join {{ existing }} as existing
+    on {{ same_keys_condition('existing', computed, keys) }}
+where existing.{{ keys[0] }} is null
+    {%- for column in columns if column.name not in keys %}
         {%- if column.name in stored %}
     or existing.{{ column.name }} is distinct from {{ computed }}.{{ column.name }}
         {%- else %}
@@ -98,15 +103,23 @@ union all
 
 select
     {%- for column in columns %}
-    {{ 'existing.' ~ key if column.name == key else 'cast(null as ' ~ column.data_type ~ ')' }}
-        as {{ column.name }}{{ ',' if not loop.last }}
+    {{ 'existing.' ~ column.name if column.name in keys
+        else 'cast(null as ' ~ column.data_type ~ ')' }} as {{ column.name }}{{ ',' if not loop.last }}
     {%- endfor %}
 from {{ this }} as existing
 left join {{ computed }}
-    on existing.{{ key }} = {{ computed }}.{{ key }}
-where {{ computed }}.{{ key }} is null
+    on {{ same_keys_condition('existing', computed, keys) }}
+where {{ computed }}.{{ keys[0] }} is null
     and ({{ scope }})
     {%- endif -%}
+{%- endmacro %}
+
+
+{# SQL condition: two relations agree in all columns of a key. #}
+{% macro same_keys_condition(left, right, keys) -%}
+    {%- for key in keys -%}
+    {{ ' and ' if not loop.first }}{{ left }}.{{ key }} = {{ right }}.{{ key }}
+    {%- endfor -%}
 {%- endmacro %}
 
 

@@ -1,7 +1,7 @@
 {# Grain: one row per user and business date on which they were active.
    Keys: user_id, activity_date.
    Incremental: none; rebuilt whole.
-   Rules: R2 (who is active), R14 (dimensions at the date's end), R1. #}
+   Rules: R2 (who is active), R3 (the active date before), R14 (dimensions at the date's end), R1. #}
 with events as (
 
     select

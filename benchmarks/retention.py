@@ -52,7 +52,7 @@ def main() -> None:
             fill_days(connection, wanted)
         models = compiled(settings, ("fct_user_days", *MODELS))
         with duckdb.connect(str(settings.warehouse)) as connection:
-            connection.execute("set threads = 2")
+            connection.execute("set threads = 2; set enable_progress_bar = false")
             order = order_days(connection, models.pop("fct_user_days"))
             least = costs(
                 {name: partial(build, connection, {name: models[name]}) for name in MODELS}

@@ -61,7 +61,7 @@ def main() -> None:
             fill_days(connection, wanted)
         models = compiled(settings, MODELS)
         with duckdb.connect(str(settings.warehouse)) as connection:
-            connection.execute("set threads = 2")
+            connection.execute("set threads = 2; set enable_progress_bar = false")
             order = order_days(connection, models["fct_user_days"])
             found = count(connection, "gold.fct_user_days")
             least = costs(

@@ -20,8 +20,9 @@ from synapse.settings import Settings
 DAYS = 365
 LAST = f"date '2025-01-01' + {DAYS - 1}"
 # Sign-ups are spread over the year. The share of days on which a person comes is 0.6 x^2 of a
-# uniform x: few come daily, many hardly ever, a fifth of all days on average. Four of five are
-# active on the date of their sign-up, as in the simulated product (synapse generate).
+# uniform x: few come daily, many hardly ever, a fifth of all days on average. Everybody is active
+# within six days of their sign-up and four of five on its date, as in the simulated product
+# (synapse generate) four of five are, the others within six days before.
 DAYS_A_USER = 0.2 * DAYS / 2 + 0.8
 
 
@@ -101,7 +102,7 @@ def fill_days(connection: duckdb.DuckDBPyConnection, user_days: int) -> None:
         f"from gold.dim_users, range({DAYS}) as days(d) "
         "where d >= signup_date - date '2025-01-01' "
         "and (hash(user_id, d) % 1000000 < share * 1000000 "
-        "or d = signup_date - date '2025-01-01' and hash(user_id, -3) % 5 < 4) "
+        "or d = signup_date - date '2025-01-01' + greatest(hash(user_id, -3) % 30 - 23.0, 0)) "
         "order by hash(d, user_id)",
     ):
         connection.execute(statement)

@@ -51,8 +51,8 @@ cells as (
         ) as first_of_week_users,
         count(
             case when user_days.previous_date < dates.month_start_date then 1 end
-        ) as first_of_month_users
-        {%- for basis, cohort_date in cohort_dates.items() %},
+        ) as first_of_month_users,
+        {%- for basis, cohort_date in cohort_dates.items() %}
         count(
             case
                 when
@@ -65,7 +65,7 @@ cells as (
                     ) }}
                     then 1
             end
-        ) as {{ basis }}_bracket_users
+        ) as {{ basis }}_bracket_users{{ ',' if not loop.last }}
         {%- endfor %}
     from user_days
     inner join dates

@@ -106,7 +106,10 @@ def filled(population: Population, chain: Chain) -> Iterator[duckdb.DuckDBPyConn
     for number, person in enumerate(population.people, start=population.first_id):
         if person.signup is not None:
             users.append((number, start + timedelta(days=person.signup)))
-        active += [(number, start + timedelta(days=day)) for day in sorted(person.active)]
+        dates = [start + timedelta(days=day) for day in sorted(person.active)]
+        active += [
+            (number, day, before) for day, before in zip(dates, [None, *dates], strict=False)
+        ]
         events += [
             (name, str(number), number, midnight + timedelta(seconds=at))
             for name, at in person.events
@@ -119,11 +122,15 @@ def filled(population: Population, chain: Chain) -> Iterator[duckdb.DuckDBPyConn
             "create schema gold", "create schema ops", "create schema silver",
             "create table gold.dim_users (user_id bigint, signup_date date, "
             "is_internal boolean default false)",
-            "create table gold.fct_user_days (user_id bigint, activity_date date)",
+            "create table gold.fct_user_days (user_id bigint, activity_date date, "
+            "previous_activity_date date)",
             "create table gold.fct_events (event_name varchar, user_key varchar, user_id bigint, "
             "occurred_at timestamp, is_internal boolean default false)",
-            f"create table gold.dim_dates as select date '{start}' + i::integer as date_day, "
-            f"i < {DAYS - 1} as is_complete from range({DAYS}) as days(i)",
+            "create table gold.dim_dates as select *, "
+            "date_trunc('week', date_day)::date as week_start_date, "
+            "date_trunc('month', date_day)::date as month_start_date "
+            f"from (select date '{start}' + i::integer as date_day, "
+            f"i < {DAYS - 1} as is_complete from range({DAYS}) as days(i))",
             f"create table ops.run_context as select timestamp '{midnight}' + interval "
             f"{DAYS * 24 - 1} hour as as_of, 'America/Sao_Paulo' as business_timezone, '' as lake",
             f"create table silver.funnels as from read_csv('{PROJECT_DIR}/seeds/funnels.csv')",
@@ -132,7 +139,7 @@ def filled(population: Population, chain: Chain) -> Iterator[duckdb.DuckDBPyConn
         direction = -1 if population.is_reversed else 1
         for table, columns, rows in (
             ("dim_users", "user_id, signup_date", users),
-            ("fct_user_days", "user_id, activity_date", active),
+            ("fct_user_days", "user_id, activity_date, previous_activity_date", active),
             ("fct_events", "event_name, user_key, user_id, occurred_at", events),
         ):
             if rows:

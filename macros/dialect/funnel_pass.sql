@@ -1,33 +1,42 @@
 {# R8 as one ordered pass over each user's events: every step that every attempt reached, and when.
    `events` is a relation or CTE with one row per funnel event:
-     funnel_name, user_key, occurred_at, window_hours, step_count (of the funnel),
-     event_code (number of the first step that has the event's name),
-     step_masks (list: for each step of the funnel, bits 1, 2, 4, … of all steps with its event name).
+     funnel_name, user_key, occurred_at, event_code (number of the first step of the event's name);
+   `definitions` one with a row per funnel:
+     funnel_name, step_count, window_hours,
+     step_masks (list: for each step, bits 1, 2, 4, … of all steps with its event name),
+     single_codes (bits 2^code of the codes whose name stands for one step only, not the first).
    Yields funnel_name, user_key, step_number, reached_at; each step 1 begins the user's next attempt.
    What an event does depends on instants and names only, so ties need no order: a step wants an
    instant strictly after the step before it, and a start one strictly after the close.
    Fails without: an attempt depends on where the one before it closed. A self-join a step cannot say
    that, a recursive query takes a round per attempt (and Athena stops it after few), and the engines
    spell a fold over a list differently. #}
-{% macro funnel_pass(events) -%}
-    {{ return(adapter.dispatch('funnel_pass', 'synapse')(events)) }}
+{% macro funnel_pass(events, definitions) -%}
+    {{ return(adapter.dispatch('funnel_pass', 'synapse')(events, definitions)) }}
 {%- endmacro %}
 
-{% macro default__funnel_pass(events) -%}
+{% macro default__funnel_pass(events, definitions) -%}
     {{ exceptions.raise_compiler_error(
         'funnel_pass has no variant for ' ~ target.type ~ ': gold is built on duckdb and athena'
     ) }}
 {%- endmacro %}
 
 {# Why it looks as it does on DuckDB 1.5:
-   - A list folds into a value of its elements' type, so events are made into states.
+   - A list folds into a value of its elements' type, so events are made into states. `steps` of an
+     event are its mask and, from bit 32 on, the funnel's number of steps; of a state the step reached.
    - list_reduce hands columns captured by its lambda over from another row once lists differ in
      length (a wrong result, not an error), so all that the lambda needs travels in the elements.
    - Events are sorted as whole numbers (microseconds × 32 + code: exact to the year 9999, 31 steps),
      ten times faster than as structs.
+   - Of a run of events of one name that stands for one step, the third and later change nothing: at
+     most one of the run is taken, the first strictly after the step before it, and of two different
+     instants the second is. They are left out first, cheaply. (Not so starts: a window may end
+     between two of them.)
+   - Lists fold side by side, as many rounds as the longest of 2,048 has elements: those of a length
+     go together, or a few heavy users cost more than all others.
    - Steps reached are collected as a text, which an event that changes nothing passes on for free; a
      list would be copied at every event. #}
-{% macro duckdb__funnel_pass(events) -%}
+{% macro duckdb__funnel_pass(events, definitions) -%}
     select
         collected.funnel_name,
         collected.user_key,
@@ -49,77 +58,92 @@
                         passes.instants,
                         lambda instant: {
                             'at_us': (instant - (instant & 31)) // 32,
-                            'step_mask': passes.step_masks[instant & 31],
-                            'step': cast(0 as bigint),
-                            'step_count': passes.step_count,
                             'closes_us': (instant - (instant & 31)) // 32 + passes.window_us,
+                            'steps': passes.step_count * 4294967296
+                                + passes.step_masks[instant & 31],
                             'reached': ''
                         }
                     ),
                     lambda state, event:
                         case
-                            when state.step > 0 and event.at_us <= state.closes_us
+                            when event.at_us <= state.closes_us
                                 then case
                                     when event.at_us > state.at_us
-                                        and (event.step_mask >> state.step) & 1 = 1
+                                        and (event.steps >> state.steps) & 1 = 1
                                         then {
                                             'at_us': event.at_us,
-                                            'step_mask': event.step_mask,
-                                            'step': state.step + 1,
-                                            'step_count': event.step_count,
                                             'closes_us': case
-                                                when state.step + 1 = event.step_count
+                                                when state.steps + 1 = event.steps >> 32
                                                     then event.at_us
                                                 else state.closes_us
                                             end,
+                                            'steps': state.steps + 1,
                                             'reached': state.reached || ' '
-                                                || (event.at_us * 32 + state.step + 1)
+                                                || (event.at_us * 32 + state.steps + 1)
                                         }
                                     else state
                                 end
-                            when event.step_mask & 1 = 1
+                            when event.steps & 1 = 1
                                 then {
                                     'at_us': event.at_us,
-                                    'step_mask': event.step_mask,
-                                    'step': cast(1 as bigint),
-                                    'step_count': event.step_count,
                                     'closes_us': case
-                                        when event.step_count = 1 then event.at_us
+                                        when event.steps >> 32 = 1 then event.at_us
                                         else event.closes_us
                                     end,
+                                    'steps': cast(1 as bigint),
                                     'reached': state.reached || ' ' || (event.at_us * 32 + 1)
                                 }
                             else state
                         end,
                     {
-                        'at_us': cast(0 as bigint),
-                        'step_mask': cast(0 as bigint),
-                        'step': cast(0 as bigint),
-                        'step_count': cast(0 as bigint),
-                        'closes_us': cast(0 as bigint),
+                        'at_us': cast(-9223372036854775807 as bigint),
+                        'closes_us': cast(-9223372036854775807 as bigint),
+                        'steps': cast(0 as bigint),
                         'reached': ''
                     }
                 ) as state
             from (
                 select
-                    funnel_events.funnel_name,
-                    funnel_events.user_key,
-                    any_value(funnel_events.step_masks) as step_masks,
-                    any_value(funnel_events.step_count) as step_count,
-                    any_value(funnel_events.window_hours) * 3600000000 as window_us,
-                    list_sort(
-                        list(epoch_us(funnel_events.occurred_at) * 32 + funnel_events.event_code)
+                    listed.funnel_name,
+                    listed.user_key,
+                    funnel_definitions.step_masks,
+                    cast(funnel_definitions.step_count as bigint) as step_count,
+                    funnel_definitions.window_hours * 3600000000 as window_us,
+                    list_filter(
+                        listed.instants,
+                        lambda instant, place: coalesce(
+                            (funnel_definitions.single_codes >> (instant & 31)) & 1 = 0
+                            or instant & 31 <> listed.instants[place - 1] & 31
+                            or instant & 31 <> listed.instants[place - 2] & 31
+                            or listed.instants[place - 1] = listed.instants[place - 2],
+                            true
+                        )
                     ) as instants
-                from {{ events }} as funnel_events
-                group by
-                    funnel_events.funnel_name,
-                    funnel_events.user_key
+                from (
+                    select
+                        funnel_events.funnel_name,
+                        funnel_events.user_key,
+                        list_sort(
+                            list(
+                                epoch_us(funnel_events.occurred_at) * 32
+                                + funnel_events.event_code
+                            )
+                        ) as instants
+                    from {{ events }} as funnel_events
+                    group by
+                        funnel_events.funnel_name,
+                        funnel_events.user_key
+                ) as listed
+                inner join {{ definitions }} as funnel_definitions
+                    on listed.funnel_name = funnel_definitions.funnel_name
+                order by len(instants) desc
             ) as passes
         ) as folded
     ) as collected
 {%- endmacro %}
 
-{% macro athena__funnel_pass(events) -%}
+{# A fold of Trino takes a row at a time and any type for its state: neither runs nor lengths matter. #}
+{% macro athena__funnel_pass(events, definitions) -%}
     {%- set reached_type -%}
         array(row(step_number integer, reached_at timestamp(6)))
     {%- endset -%}
@@ -135,18 +159,20 @@
         select
             funnel_events.funnel_name,
             funnel_events.user_key,
-            arbitrary(funnel_events.step_count) as step_count,
-            arbitrary(funnel_events.window_hours) as window_hours,
+            arbitrary(funnel_definitions.step_count) as step_count,
+            arbitrary(funnel_definitions.window_hours) as window_hours,
             array_agg(
                 cast(
                     row(
                         funnel_events.occurred_at,
-                        element_at(funnel_events.step_masks, funnel_events.event_code)
+                        element_at(funnel_definitions.step_masks, funnel_events.event_code)
                     ) as row(at timestamp(6), step_mask bigint)
                 )
                 order by funnel_events.occurred_at
             ) as instants
         from {{ events }} as funnel_events
+        inner join {{ definitions }} as funnel_definitions
+            on funnel_events.funnel_name = funnel_definitions.funnel_name
         group by
             funnel_events.funnel_name,
             funnel_events.user_key

@@ -9,6 +9,15 @@
     date_diff('{{ grain }}', {{ start_date }}, {{ end_date }})
 {%- endmacro %}
 
+{# Days as a difference: half the cost of date_diff, which DuckDB calls row by row. #}
+{% macro duckdb__periods_between(grain, start_date, end_date) -%}
+    {%- if grain == 'day' -%}
+        (cast({{ end_date }} as date) - cast({{ start_date }} as date))
+    {%- else -%}
+        {{ synapse.default__periods_between(grain, start_date, end_date) }}
+    {%- endif -%}
+{%- endmacro %}
+
 {% macro redshift__periods_between(grain, start_date, end_date) -%}
     datediff({{ grain }}, {{ start_date }}, {{ end_date }})
 {%- endmacro %}

@@ -45,6 +45,10 @@
     cast({{ date_expression }} + ({{ days }}) * interval '1 day' as date)
 {%- endmacro %}
 
+{% macro duckdb__date_add_days(date_expression, days) -%}
+    cast({{ date_expression }} + cast({{ days }} as integer) as date)
+{%- endmacro %}
+
 {% macro athena__date_add_days(date_expression, days) -%}
     date_add('day', {{ days }}, {{ date_expression }})
 {%- endmacro %}

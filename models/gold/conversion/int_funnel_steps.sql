@@ -46,6 +46,16 @@ definitions as (
     select
         funnel_name,
         {{ ordered_list('step_mask', 'step_number') }} as step_masks,
+        -- Names that stand for one step, not the first.
+        cast(
+            sum(
+                case
+                    when step_number > 1 and step_mask = power(2, step_number - 1)
+                        then power(2, step_number)
+                    else 0
+                end
+            ) as bigint
+        ) as single_codes,
         cast(count(*) as bigint) as step_count,
         max(window_hours) as window_hours
     from coded
@@ -59,23 +69,18 @@ funnel_events as (
         coded.funnel_name,
         events.user_key,
         coded.event_code,
-        definitions.step_masks,
-        definitions.step_count,
-        definitions.window_hours,
         events.occurred_at
     from events
     inner join coded
         on events.event_name = coded.event_name
             and coded.step_number = coded.event_code
-    inner join definitions
-        on coded.funnel_name = definitions.funnel_name
 
 ),
 
 reached_steps as (
 
     {#- sqlfluff reads no lambda of DuckDB yet. #}
-    {{ funnel_pass('funnel_events') }} -- noqa: PRS
+    {{ funnel_pass('funnel_events', 'definitions') }} -- noqa: PRS
 
 ),
 

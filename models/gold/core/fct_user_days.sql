@@ -1,7 +1,7 @@
 {# Grain: one row per user and business date on which they were active.
    Keys: user_id, activity_date.
    Incremental: none; rebuilt whole.
-   Rules: R2 (who is active), R14 (dimensions at the date's end), R1. #}
+   Rules: R2 (who is active), R3 (the active date before), R14 (dimensions at the date's end), R1. #}
 with events as (
 
     select
@@ -89,6 +89,8 @@ days as (
 ),
 
 -- The version that holds at the date's end: a version of the middle of a day applies to no date.
+-- The order of each person's dates is found here, once: rolling actives, lifecycle and retention
+-- count pairs of dates and sort nothing.
 final as (
 
     select
@@ -102,6 +104,9 @@ final as (
         days.event_count,
         days.message_count,
         days.activity_date,
+        lag(days.activity_date) over (
+            partition by days.user_id order by days.activity_date
+        ) as previous_activity_date,
         days.first_active_at,
         days.last_active_at
     from days

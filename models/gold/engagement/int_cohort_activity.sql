@@ -1,7 +1,9 @@
 {# Grain: one row per cohort basis, cohort date and date on which members of it were active.
    Keys: cohort_basis, cohort_date, activity_date.
-   Incremental: none; rebuilt whole from one ordered pass over the user-days.
+   Incremental: none; rebuilt whole from one scan of the user-days, which sorts nothing.
    Rules: R6 (distinct users of a day, week, month and bracket), R5. #}
+{%- set cohort_dates = {'signup': 'signup_date', 'first_activity': 'first_active_date'} -%}
+
 with user_cohorts as (
 
     select
@@ -16,90 +18,87 @@ user_days as (
 
     select
         user_id,
-        activity_date
+        activity_date,
+        -- Nothing before: earlier than every period, so that no comparison is unknown.
+        coalesce(previous_activity_date, date '0001-01-01') as previous_date
     from {{ ref('fct_user_days') }}
     where activity_date <= {{ last_complete_date() }}
 
 ),
 
-followed as (
+dates as (
 
     select
-        user_id,
-        activity_date,
-        lag(activity_date) over (partition by user_id order by activity_date) as previous_date
+        date_day,
+        week_start_date,
+        month_start_date
+    from {{ ref('dim_dates') }}
+
+),
+
+-- One join for both bases: the first active date is the sign-up date for most, so the cells of both
+-- dates are few. A user counts once in a period, on their first active day of it: sums over days
+-- are then exact counts of distinct users, and weeks and months cost no second pass.
+cells as (
+
+    select
+        user_cohorts.signup_date,
+        user_cohorts.first_active_date,
+        user_days.activity_date,
+        count(*) as active_users,
+        count(
+            case when user_days.previous_date < dates.week_start_date then 1 end
+        ) as first_of_week_users,
+        count(
+            case when user_days.previous_date < dates.month_start_date then 1 end
+        ) as first_of_month_users,
+        {%- for basis, cohort_date in cohort_dates.items() %}
+        count(
+            case
+                when
+                    user_days.previous_date
+                    < {{ date_add_days(
+                        'user_cohorts.' ~ cohort_date,
+                        retention_bracket_start(periods_between(
+                            'day', 'user_cohorts.' ~ cohort_date, 'user_days.activity_date'
+                        ))
+                    ) }}
+                    then 1
+            end
+        ) as {{ basis }}_bracket_users{{ ',' if not loop.last }}
+        {%- endfor %}
     from user_days
+    inner join dates
+        on user_days.activity_date = dates.date_day
+    inner join user_cohorts
+        on user_days.user_id = user_cohorts.user_id
+    group by
+        user_cohorts.signup_date,
+        user_cohorts.first_active_date,
+        user_days.activity_date
 
 ),
 
--- A user counts once in a period: on their first active day of it. Sums over days are then exact
--- counts of distinct users, and weeks and months cost no second pass.
-flagged as (
-
-    select
-        user_id,
-        activity_date,
-        previous_date,
-        case
-            when previous_date >= cast(date_trunc('week', activity_date) as date) then 0 else 1
-        end as is_first_of_week,
-        case
-            when previous_date >= cast(date_trunc('month', activity_date) as date) then 0 else 1
-        end as is_first_of_month
-    from followed
-
-),
-
-based as (
-    {% for basis, cohort_date in [
-        ('signup', 'signup_date'), ('first_activity', 'first_active_date')
-    ] %}
+final as (
+    {% for basis, cohort_date in cohort_dates.items() %}
     {%- if not loop.first %}
     union all
     {% endif %}
     select
         '{{ basis }}' as cohort_basis,
-        user_cohorts.{{ cohort_date }} as cohort_date,
-        flagged.activity_date,
-        flagged.is_first_of_week,
-        flagged.is_first_of_month,
-        {{ retention_bracket_start(periods_between(
-            'day', 'user_cohorts.' ~ cohort_date, 'flagged.activity_date'
-        )) }} as bracket_start,
-        {{ retention_bracket_start(periods_between(
-            'day', 'user_cohorts.' ~ cohort_date, 'flagged.previous_date'
-        )) }} as previous_bracket_start
-    from flagged
-    inner join user_cohorts
-        on flagged.user_id = user_cohorts.user_id
+        cast(sum(active_users) as bigint) as active_users,
+        cast(sum(first_of_week_users) as bigint) as first_of_week_users,
+        cast(sum(first_of_month_users) as bigint) as first_of_month_users,
+        cast(sum({{ basis }}_bracket_users) as bigint) as first_of_bracket_users,
+        {{ cohort_date }} as cohort_date,
+        activity_date
+    from cells
     -- A person known by an earlier device is active before a sign-up that is still to come.
-    where user_cohorts.{{ cohort_date }} <= {{ last_complete_date() }}
-    {% endfor %}
-),
-
-final as (
-
-    select
-        cohort_basis,
-        count(*) as active_users,
-        cast(sum(is_first_of_week) as bigint) as first_of_week_users,
-        cast(sum(is_first_of_month) as bigint) as first_of_month_users,
-        cast(
-            sum(
-                case
-                    when bracket_start = previous_bracket_start or bracket_start is null then 0
-                    else 1
-                end
-            ) as bigint
-        ) as first_of_bracket_users,
-        cohort_date,
-        activity_date
-    from based
+    where {{ cohort_date }} <= {{ last_complete_date() }}
     group by
-        cohort_basis,
-        cohort_date,
+        {{ cohort_date }},
         activity_date
-
+    {% endfor %}
 )
 
 select * from final

@@ -7,8 +7,8 @@
 with user_days as (
 
     select
-        user_id,
-        activity_date
+        activity_date,
+        previous_activity_date
     from {{ ref('fct_user_days') }}
 
 ),
@@ -22,75 +22,57 @@ dates as (
 
 ),
 
-followed as (
+-- Few rows, whatever the number of people: nothing is computed for each user-day.
+pairs as (
 
     select
         activity_date,
-        lead(activity_date) over (
-            partition by user_id order by activity_date
-        ) as next_activity_date,
-        case
-            when lag(activity_date) over (partition by user_id order by activity_date) is null
-                then 1
-            else 0
-        end as is_first
+        previous_activity_date,
+        count(*) as user_count
     from user_days
-
-),
-
--- How many active days of a date are followed by another after so many days; further than the
--- longest window is all the same.
-gaps as (
-
-    select
-        activity_date,
-        coalesce(
-            least(
-                {{ periods_between('day', 'activity_date', 'next_activity_date') }},
-                {{ windows[-1] }}
-            ),
-            {{ windows[-1] }}
-        ) as gap_days,
-        count(*) as active_count,
-        sum(is_first) as new_count
-    from followed
     group by
         activity_date,
-        coalesce(
-            least(
-                {{ periods_between('day', 'activity_date', 'next_activity_date') }},
-                {{ windows[-1] }}
-            ),
-            {{ windows[-1] }}
-        )
+        previous_activity_date
 
 ),
 
--- The interval sweep: an active day d counts in the window of N days on [d, min(next day, d + N)).
--- It adds one where that opens and takes one away where it closes; running sums do the rest, so no
--- date is ever joined to the dates before it.
+-- The interval sweep: with an active day d after one on p, the window of N days holds the person
+-- anew on [max(d, p + N), d + N). It adds one where that opens and takes one away where it closes;
+-- running sums do the rest, so no date is ever joined to the dates before it.
 steps as (
 
     select
         activity_date as step_date,
         {%- for days in windows %}
-        active_count as opened_{{ days }}d,
-        0 as closed_{{ days }}d,
+        0 as change_{{ days }}d,
         {%- endfor %}
-        new_count
-    from gaps
+        user_count as new_count
+    from pairs
+    where previous_activity_date is null
 
     {% for days in windows %}
     union all
 
     select
-        {{ date_add_days('activity_date', 'least(gap_days, ' ~ days ~ ')') }} as step_date,
+        coalesce(
+            greatest(activity_date, {{ date_add_days('previous_activity_date', days) }}),
+            activity_date
+        ) as step_date,
         {%- for other in windows %}
-        0 as opened_{{ other }}d,
-        {{ 'active_count' if other == days else '0' }} as closed_{{ other }}d,
+        {{ 'user_count' if other == days else '0' }} as change_{{ other }}d,
         {%- endfor %}
         0 as new_count
-    from gaps
+    from pairs
+
+    union all
+
+    select
+        {{ date_add_days('activity_date', days) }} as step_date,
+        {%- for other in windows %}
+        {{ '-user_count' if other == days else '0' }} as change_{{ other }}d,
+        {%- endfor %}
+        0 as new_count
+    from pairs
     {% endfor %}
 ),
 
@@ -99,7 +81,7 @@ stepped as (
     select
         step_date,
         {%- for days in windows %}
-        sum(opened_{{ days }}d - closed_{{ days }}d) as change_{{ days }}d,
+        sum(change_{{ days }}d) as change_{{ days }}d,
         {%- endfor %}
         sum(new_count) as new_users
     from steps
@@ -130,7 +112,7 @@ counted as (
 first_activity as (
 
     select min(activity_date) as first_date
-    from user_days
+    from pairs
 
 ),
 

@@ -1,14 +1,14 @@
 {# Grain: one row per period grain (day, week, month) and period, the current one flagged.
    Keys: period_grain, period_start.
-   Incremental: none; rebuilt whole from one ordered pass over the user-days.
+   Incremental: none; rebuilt whole from one scan of the user-days.
    Rules: R4 (new, returning, resurrected, dormant, quick ratio), R2, R1. #}
 {%- set grains = ['day', 'week', 'month'] -%}
 
 with user_days as (
 
     select
-        user_id,
-        activity_date
+        activity_date,
+        previous_activity_date
     from {{ ref('fct_user_days') }}
 
 ),
@@ -20,26 +20,17 @@ dates as (
 
 ),
 
-followed as (
-
-    select
-        activity_date,
-        lag(activity_date) over (partition by user_id order by activity_date) as previous_date
-    from user_days
-
-),
-
 -- Few rows, whatever the number of people: all grains are counted from them.
 pairs as (
 
     select
         activity_date,
-        previous_date,
+        previous_activity_date,
         count(*) as user_count
-    from followed
+    from user_days
     group by
         activity_date,
-        previous_date
+        previous_activity_date
 
 ),
 
@@ -62,7 +53,7 @@ grained_pairs as (
         {{ date_add_periods(
             grain, "cast(date_trunc('" ~ grain ~ "', pairs.activity_date) as date)", -1
         ) }} as period_before_start,
-        pairs.previous_date,
+        pairs.previous_activity_date,
         pairs.user_count
     from pairs
     inner join dates
@@ -77,16 +68,16 @@ counted as (
     select
         period_grain,
         period_start,
-        sum(case when previous_date is null then user_count else 0 end) as new_users,
+        sum(case when previous_activity_date is null then user_count else 0 end) as new_users,
         sum(
-            case when previous_date >= period_before_start then user_count else 0 end
+            case when previous_activity_date >= period_before_start then user_count else 0 end
         ) as returning_users,
         sum(
-            case when previous_date < period_before_start then user_count else 0 end
+            case when previous_activity_date < period_before_start then user_count else 0 end
         ) as resurrected_users
     from grained_pairs
-    where previous_date is null
-        or previous_date < period_start
+    where previous_activity_date is null
+        or previous_activity_date < period_start
     group by
         period_grain,
         period_start

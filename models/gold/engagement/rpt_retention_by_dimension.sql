@@ -1,6 +1,6 @@
 {# Grain: one row per dimension and value, cohort basis, grain and start, and begun period.
    Keys: dimension_name, dimension_value, cohort_basis, cohort_grain, cohort_start, period_number.
-   Incremental: none; rebuilt whole from one pass over the user-days.
+   Incremental: none; rebuilt whole from scans of the user-days, which sort nothing.
    Rules: R6 (mode on, maturity), R5 (cohorts), R14 (members as at their cohort date), R1. #}
 {%- set grains = ['day', 'week', 'month'] -%}
 {%- set headline_days = [1, 7, 30] -%}
@@ -22,7 +22,8 @@ user_days as (
 
     select
         user_id,
-        activity_date
+        activity_date,
+        previous_activity_date
     from {{ ref('fct_user_days') }}
     where activity_date <= {{ last_complete_date() }}
 
@@ -37,16 +38,6 @@ numbers as (
 calendar as (
 
     select {{ last_complete_date() }} as last_complete_date
-
-),
-
-followed as (
-
-    select
-        user_id,
-        activity_date,
-        lag(activity_date) over (partition by user_id order by activity_date) as previous_date
-    from user_days
 
 ),
 
@@ -67,19 +58,19 @@ active_periods as (
         {{ periods_between(
             grain,
             "cast(date_trunc('" ~ grain ~ "', cohort_members.cohort_date) as date)",
-            "cast(date_trunc('" ~ grain ~ "', followed.activity_date) as date)"
+            "cast(date_trunc('" ~ grain ~ "', user_days.activity_date) as date)"
         ) }} as period_number
-    from followed
+    from user_days
     inner join cohort_members
-        on followed.user_id = cohort_members.user_id
+        on user_days.user_id = cohort_members.user_id
     {%- if grain == 'day' %}
     where
-        {{ periods_between('day', 'cohort_members.cohort_date', 'followed.activity_date') }}
+        {{ periods_between('day', 'cohort_members.cohort_date', 'user_days.activity_date') }}
         in ({{ headline_days | join(', ') }})
     {%- else %}
     where
-        coalesce(followed.previous_date, date '0001-01-01')
-        < cast(date_trunc('{{ grain }}', followed.activity_date) as date)
+        coalesce(user_days.previous_activity_date, date '0001-01-01')
+        < cast(date_trunc('{{ grain }}', user_days.activity_date) as date)
     {%- endif %}
     {% endfor %}
 ),

@@ -19,21 +19,21 @@ from synapse.ingest.service import ingest
 from synapse.runner.clock import end_of_date
 from synapse.settings import Settings
 from synapse_tests.arrivals import Arrivals
+from synapse_tests.builds import CHOICE, HOSTILE, USERS, Build, chosen_builds
 from synapse_tests.lakes import PROJECT_DIR, TIMEZONE, is_full_proof, lake_settings, run_daily
 from synapse_tests.oracle import Product
 from synapse_tests.oracle_truth import load_product
 
-# Small where everyone waits for it, every seed where the proof is the point (`make proof`).
-SEEDS = (7, 11, 42, 2026) if is_full_proof() else (7,)
-USERS = 1_200 if is_full_proof() else 200
-DAYS = 75 if is_full_proof() else 40
 STEPS = 3
+SHARED = HOSTILE if is_full_proof() else HOSTILE[:1]
+CHOSEN = chosen_builds()
 
 
 @dataclass(frozen=True)
 class DailySteps:
-    """A hostile lake that was run daily as its last days arrived; one warehouse copy a day."""
+    """A lake that was run daily as its last days arrived; one warehouse copy a day."""
 
+    build: Build
     settings: Settings
     project: Path
     days: tuple[date, ...]
@@ -56,6 +56,11 @@ def pytest_configure(config: pytest.Config) -> None:
     hypothesis.settings.load_profile("synapse")
 
 
+def pytest_report_header() -> str:
+    """Say which builds the oracle is held against, so that a failure can be repeated."""
+    return f"oracle: {CHOICE}={CHOSEN[0].name if len(CHOSEN) == 1 else 'all'}"
+
+
 @contextlib.contextmanager
 def built_once(folder: Path) -> Iterator[bool]:
     """Hold the folder's lock; yields whether it has still to be built (workers share folders)."""
@@ -66,12 +71,12 @@ def built_once(folder: Path) -> Iterator[bool]:
         (folder / "built").touch()
 
 
-def _grow(settings: Settings, arrivals: Arrivals, copies: tuple[Path, ...]) -> None:
+def _grow(settings: Settings, arrivals: Arrivals, days: int, copies: tuple[Path, ...]) -> None:
     """Let a lake grow as it did: ingest before a load is overwritten, run daily at the end."""
-    for number in range(DAYS):
+    for number in range(days):
         arrivals.land(number)
         day = DEFAULT_START + timedelta(days=number)
-        step = number - (DAYS - STEPS)
+        step = number - (days - STEPS)
         if step >= 0:
             run_daily(settings, PROJECT_DIR, day)
             shutil.copy2(settings.warehouse, copies[step])
@@ -80,27 +85,44 @@ def _grow(settings: Settings, arrivals: Arrivals, copies: tuple[Path, ...]) -> N
             ingest(settings, PROJECT_DIR, as_of=as_of)
 
 
-@pytest.fixture(scope="session", params=SEEDS, ids=lambda seed: f"seed-{seed}")
-def steps(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> DailySteps:
-    """Generate a hostile lake and run it daily in three steps, as it would grow in production."""
-    base = tmp_path_factory.getbasetemp()
+def _grown(request: pytest.FixtureRequest, factory: pytest.TempPathFactory) -> DailySteps:
+    """Generate a build and run it daily in three steps, as it would grow in production."""
+    build: Build = request.param
+    base = factory.getbasetemp()
     shared = base.parent if hasattr(request.config, "workerinput") else base
-    root = shared / f"steps-{request.param}"
+    root = shared / f"steps-{build.name}"
     settings = lake_settings(root / "lake")
-    last = DEFAULT_START + timedelta(days=DAYS - 1)
+    last = DEFAULT_START + timedelta(days=build.days - 1)
     days = tuple(last - timedelta(days=STEPS - 1 - step) for step in range(STEPS))
     copies = tuple(root / f"after-step-{step + 1}.duckdb" for step in range(STEPS))
     with built_once(root) as is_missing:
         if is_missing:
             source = root / "generated"
             generate(
-                source, users=USERS, days=DAYS, seed=request.param, append=False, hazards="hostile"
+                source,
+                users=USERS,
+                days=build.days,
+                seed=build.seed,
+                append=False,
+                hazards=build.hazards,
             )
-            _grow(settings, Arrivals(source, settings.lake), copies)
-    return DailySteps(settings, PROJECT_DIR, days, copies)
+            _grow(settings, Arrivals(source, settings.lake), build.days, copies)
+    return DailySteps(build, settings, PROJECT_DIR, days, copies)
+
+
+@pytest.fixture(scope="session", params=SHARED, ids=lambda build: build.name)
+def steps(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> DailySteps:
+    """A hostile lake: for proofs that need late, repeated and broken files."""
+    return _grown(request, tmp_path_factory)
+
+
+@pytest.fixture(scope="session", params=CHOSEN, ids=lambda build: build.name)
+def built(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> DailySteps:
+    """One of the nine builds, whose figures the oracle computes too."""
+    return _grown(request, tmp_path_factory)
 
 
 @pytest.fixture(scope="session")
-def product(steps: DailySteps) -> Product:
+def product(built: DailySteps) -> Product:
     """The oracle's view of the same lake."""
-    return load_product(steps.settings.lake, PROJECT_DIR / "seeds", TIMEZONE, steps.last)
+    return load_product(built.settings.lake, PROJECT_DIR / "seeds", TIMEZONE, built.last)

@@ -27,6 +27,7 @@ from synapse.ingest.files import sha256_of
 from synapse.ingest.ledger import Ledger
 from synapse.ingest.quarantine import entries
 from synapse.settings import Settings
+from synapse_tests.commit import commit
 from synapse_tests.conftest import built_once
 from synapse_tests.ingest_lake import EVENTS, event, lines, new_lake
 from synapse_tests.lakes import PROJECT_DIR, is_full_proof, lake_settings
@@ -35,7 +36,6 @@ from synapse_tests.warehouse_compare import assert_same_warehouse
 LIVES = range(10) if is_full_proof() else range(2)
 PLAN = ("ingest", "ingest", "between", "dbt", "dbt")
 USERS, DAYS = 40, 8
-FIXED = "without git the points are always the same"
 
 
 @dataclass(frozen=True)
@@ -46,16 +46,6 @@ class Undisturbed:
     settings: Settings
     as_of: str
     steps: dict[str, int]
-
-
-def commit() -> str:
-    found = subprocess.run(
-        ["git", "-C", str(PROJECT_DIR), "rev-parse", "HEAD"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return found.stdout.strip() or FIXED
 
 
 def synapse(

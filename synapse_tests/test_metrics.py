@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import subprocess
+import sys
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -18,10 +20,17 @@ from typer.testing import CliRunner
 
 from synapse.cli import app
 from synapse.errors import UsageError
+from synapse.metrics.parsed import semantic_manifest
 from synapse.metrics.query import Answer, MetricQueries, Request
 from synapse.runner.dbt import DbtProject
 from synapse_tests.conftest import DailySteps
-from synapse_tests.lakes import PROJECT_DIR, copy_lake, is_full_proof, lake_settings
+from synapse_tests.lakes import (
+    PROJECT_DIR,
+    copy_lake,
+    copy_project,
+    is_full_proof,
+    lake_settings,
+)
 from synapse_tests.test_proofs_numbers import ask
 
 # What the issue names; more is welcome.
@@ -352,3 +361,34 @@ def test_every_question_of_the_growth_meeting_is_answered(
             # Nobody of a small lake need pay and stay away.
             rows = connection.execute(file.read_text()).fetchall()
             assert rows or file.stem == "who_pays_and_does_not_come", file.name
+
+
+def test_a_project_is_parsed_again_only_when_it_changed(lake: Path, tmp_path: Path) -> None:
+    settings, project = lake_settings(lake), copy_project(tmp_path / "project")
+    dbt = DbtProject(settings, project, tmp_path / "target")
+    parsed = semantic_manifest(settings, project, dbt)
+    written = dbt.target_path / "semantic_manifest.json"
+    written.unlink()
+    assert semantic_manifest(settings, project, dbt) == parsed
+    assert not written.exists(), "it was parsed although nothing had changed"
+    declared = project / "models" / "metrics" / "engagement.yml"
+    declared.write_text(declared.read_text().replace("Daily active users", "Daily people"))
+    again = DbtProject(settings, project, tmp_path / "target")
+    assert "Daily people" in semantic_manifest(settings, project, again)
+
+
+def test_a_question_needs_no_dbt_once_the_project_is_parsed(
+    lake: Path, queries: MetricQueries
+) -> None:
+    assert queries.catalogue
+    asked = ["metrics", "query", "dau", "--by", "day", "--csv", "--lake", str(lake)]
+    program = (
+        "import sys\nfrom synapse.cli import app\n"
+        f"app({[*asked, '--project-dir', str(PROJECT_DIR)]!r}, standalone_mode=False)\n"
+        "assert 'dbt.cli.main' not in sys.modules and 'dbt.adapters' not in sys.modules\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("day,dau\n")

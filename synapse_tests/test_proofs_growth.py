@@ -25,26 +25,26 @@ from synapse_tests.test_proofs_numbers import ask, rate
 
 
 @pytest.fixture(scope="module")
-def registered(steps: DailySteps, product: Product) -> Registered:
+def registered(built: DailySteps, product: Product) -> Registered:
     """The oracle's view of who is registered when."""
-    return Registered(product, read_past(steps.settings.lake, "users", "user_id"))
+    return Registered(product, read_past(built.settings.lake, "users", "user_id"))
 
 
 @pytest.fixture(scope="module")
-def described(steps: DailySteps, registered: Registered) -> Described:
+def described(built: DailySteps, registered: Registered) -> Described:
     """The oracle's view of everybody's dimensions."""
-    return read_described(steps.settings.lake, registered)
+    return read_described(built.settings.lake, registered)
 
 
 @pytest.fixture(scope="module")
-def ledger(steps: DailySteps, product: Product) -> Ledger:
+def ledger(built: DailySteps, product: Product) -> Ledger:
     """The oracle's view of who pays what when."""
-    return read_ledger(steps.settings.lake, product)
+    return read_ledger(built.settings.lake, product)
 
 
-def test_r4_lifecycle_equals_the_oracle(steps: DailySteps, product: Product) -> None:
+def test_r4_lifecycle_equals_the_oracle(built: DailySteps, product: Product) -> None:
     found = ask(
-        steps,
+        built,
         "select period_grain, period_start, new_users, returning_users, resurrected_users, "
         "dormant_users, active_users, quick_ratio, is_complete from gold.rpt_lifecycle "
         "order by period_grain, period_start",
@@ -66,17 +66,17 @@ def test_r4_lifecycle_equals_the_oracle(steps: DailySteps, product: Product) -> 
     assert all(sum(row[place] for row in found) > 0 for place in (2, 3, 4, 5)), "an idle product"
 
 
-def test_r13_segments_equal_the_oracle(steps: DailySteps, registered: Registered) -> None:
-    found = ask(steps, "select activity_date, segment, user_count from gold.rpt_user_segments")
+def test_r13_segments_equal_the_oracle(built: DailySteps, registered: Registered) -> None:
+    found = ask(built, "select activity_date, segment, user_count from gold.rpt_user_segments")
     expected = {(*key, count) for key, count in registered.segments().items()}
     assert len(found) == len(set(found))
     assert set(found) == expected
     assert {row[1] for row in found if row[2] > 0} == {name for _, name, _ in expected}
 
 
-def test_r7_churn_equals_the_oracle(steps: DailySteps, ledger: Ledger) -> None:
+def test_r7_churn_equals_the_oracle(built: DailySteps, ledger: Ledger) -> None:
     found = ask(
-        steps,
+        built,
         "select month_start, activity_base_users, activity_churned_users, activity_churn_rate, "
         "subscription_base_users, subscription_churned_users, subscription_churn_rate, "
         "is_complete from gold.rpt_churn_monthly order by month_start",
@@ -98,13 +98,13 @@ def test_r7_churn_equals_the_oracle(steps: DailySteps, ledger: Ledger) -> None:
     assert sum(row[2] for row in found) > 0, "nobody stopped coming: churn is not tested"
 
 
-def test_r7_mrr_equals_the_oracle_in_every_row(steps: DailySteps, ledger: Ledger) -> None:
+def test_r7_mrr_equals_the_oracle_in_every_row(built: DailySteps, ledger: Ledger) -> None:
     names = ("opening", *MOVEMENTS, "closing")
     columns = ", ".join(f"{name}_mrr_cents" for name in names)
     found = {
         row[:3]: dict(zip(names, row[3:], strict=True))
         for row in ask(
-            steps, f"select month_start, currency, plan_code, {columns} from gold.rpt_mrr_monthly"
+            built, f"select month_start, currency, plan_code, {columns} from gold.rpt_mrr_monthly"
         )
     }
     expected = mrr(ledger)
@@ -117,11 +117,11 @@ def test_r7_mrr_equals_the_oracle_in_every_row(steps: DailySteps, ledger: Ledger
     assert all(sum(row[name] for row in total) > 0 for name in ("opening", "new", "closing"))
 
 
-def test_r14_actives_by_dimension_equal_the_oracle(steps: DailySteps, described: Described) -> None:
+def test_r14_actives_by_dimension_equal_the_oracle(built: DailySteps, described: Described) -> None:
     found = {
         row[:3]: row[3:]
         for row in ask(
-            steps,
+            built,
             "select activity_date, dimension_name, dimension_value, active_users_1d, "
             "active_users_7d, active_users_28d, active_users_30d "
             "from gold.rpt_active_users_by_dimension",
@@ -140,9 +140,9 @@ def test_r14_actives_by_dimension_equal_the_oracle(steps: DailySteps, described:
     assert all(len(values[name]) > 1 for name in several), "a mix-up of values would go unnoticed"
 
 
-def test_r13_user_growth_equals_the_oracle(steps: DailySteps, registered: Registered) -> None:
+def test_r13_user_growth_equals_the_oracle(built: DailySteps, registered: Registered) -> None:
     found = ask(
-        steps,
+        built,
         "select activity_date, registered_users, signed_up_users, rejoined_users, left_users, "
         "growth_28d_rate from gold.rpt_user_growth order by activity_date",
     )
@@ -157,11 +157,11 @@ def test_r13_user_growth_equals_the_oracle(steps: DailySteps, registered: Regist
     assert sum(row[2] for row in found) > 0 < sum(row[4] for row in found)
 
 
-def test_r14_regional_adoption_equals_the_oracle(steps: DailySteps, described: Described) -> None:
+def test_r14_regional_adoption_equals_the_oracle(built: DailySteps, described: Described) -> None:
     found = {
         row[:2]: row[2:]
         for row in ask(
-            steps,
+            built,
             "select activity_date, region, active_users_28d, registered_users, adoption_rate, "
             "active_share_rate from gold.rpt_regional_adoption",
         )
@@ -175,19 +175,19 @@ def test_r14_regional_adoption_equals_the_oracle(steps: DailySteps, described: D
 
 
 def test_customers_equal_the_oracle(
-    steps: DailySteps, described: Described, ledger: Ledger
+    built: DailySteps, described: Described, ledger: Ledger
 ) -> None:
     found = {
         row[0]: Customer(*row[1:])
         for row in ask(
-            steps,
+            built,
             "select user_key, segment, lifecycle_stage, favourite_feature, active_day_count, "
             "active_days_28d_count, session_count, session_seconds, message_count, mrr_cents, "
             "ltv_cents from gold.rpt_customer_360",
         )
     }
-    lake = steps.settings.lake
-    service = load_service(described.product, lake, steps.project / "seeds")
+    lake = built.settings.lake
+    service = load_service(described.product, lake, built.project / "seeds")
     expected = customers(described, ledger, service, lake)
     assert found.keys() == expected.keys()
     wrong = {key: (found[key], row) for key, row in expected.items() if found[key] != row}
@@ -197,12 +197,12 @@ def test_customers_equal_the_oracle(
 
 
 def test_r6_retention_by_dimension_equals_the_oracle(
-    steps: DailySteps, described: Described
+    built: DailySteps, described: Described
 ) -> None:
     found = {
         row[:6]: row[6:]
         for row in ask(
-            steps,
+            built,
             "select dimension_name, dimension_value, cohort_basis, cohort_grain, cohort_start, "
             "period_number, cohort_size, retained_users, is_mature, retention_rate "
             "from gold.rpt_retention_by_dimension",
@@ -217,9 +217,9 @@ def test_r6_retention_by_dimension_equals_the_oracle(
     assert not wrong, f"{len(wrong)} cells differ, such as {next(iter(wrong.items()))}"
 
 
-def test_r8_funnel_by_dimension_equals_the_oracle(steps: DailySteps, described: Described) -> None:
+def test_r8_funnel_by_dimension_equals_the_oracle(built: DailySteps, described: Described) -> None:
     found = ask(
-        steps,
+        built,
         "select funnel_name, entry_date, dimension_name, dimension_value, step_number, "
         "entered_count, reached_count, step_conversion_rate, overall_conversion_rate "
         "from gold.rpt_conversion_funnel_by_dimension",

@@ -22,14 +22,14 @@ from synapse_tests.test_proofs_numbers import ask, rate
 
 
 @pytest.fixture(scope="module")
-def service(steps: DailySteps, product: Product) -> Service:
+def service(built: DailySteps, product: Product) -> Service:
     """The oracle's view of the same lake."""
-    return load_service(product, steps.settings.lake, PROJECT_DIR / "seeds")
+    return load_service(product, built.settings.lake, PROJECT_DIR / "seeds")
 
 
-def test_r9_sessions_by_day_equal_the_oracle(steps: DailySteps, service: Service) -> None:
+def test_r9_sessions_by_day_equal_the_oracle(built: DailySteps, service: Service) -> None:
     found = ask(
-        steps,
+        built,
         "select session_date, session_count, user_count, known_user_count, event_count, "
         "total_duration_seconds, median_duration_seconds, p90_duration_seconds, "
         "events_per_session from gold.rpt_sessions_daily where is_complete order by session_date",
@@ -52,11 +52,11 @@ def test_r9_sessions_by_day_equal_the_oracle(steps: DailySteps, service: Service
     assert sum(row[1] for row in found) > 0
 
 
-def test_r10_feature_usage_equals_the_oracle(steps: DailySteps, service: Service) -> None:
+def test_r10_feature_usage_equals_the_oracle(built: DailySteps, service: Service) -> None:
     found = {
         (row[0], row[1]): row[2:]
         for row in ask(
-            steps,
+            built,
             "select feature, activity_date, use_count, user_count, users_28d, active_users_28d, "
             "adoption_rate from gold.rpt_feature_usage_daily where is_complete",
         )
@@ -67,11 +67,11 @@ def test_r10_feature_usage_equals_the_oracle(steps: DailySteps, service: Service
     assert "debug_ping" not in {feature for feature, _ in found}, "it is documented nowhere"
 
 
-def test_r11_response_times_equal_the_oracle(steps: DailySteps, service: Service) -> None:
+def test_r11_response_times_equal_the_oracle(built: DailySteps, service: Service) -> None:
     found = {
         row[0]: (row[1], row[2:])
         for row in ask(
-            steps,
+            built,
             "select response_date, response_count, p50_seconds, p90_seconds, p95_seconds, "
             "p99_seconds from gold.rpt_response_time_daily where is_complete",
         )
@@ -80,11 +80,11 @@ def test_r11_response_times_equal_the_oracle(steps: DailySteps, service: Service
     assert max(count for count, _ in found.values()) > 20, "p95 is the maximum everywhere"
 
 
-def test_r12_error_rates_equal_the_oracle(steps: DailySteps, service: Service) -> None:
+def test_r12_error_rates_equal_the_oracle(built: DailySteps, service: Service) -> None:
     found = {
         row[0]: row[1:]
         for row in ask(
-            steps,
+            built,
             "select hour_at, request_count, error_count, error_rate, is_alert "
             "from gold.rpt_error_rate_hourly where is_complete",
         )
@@ -102,11 +102,11 @@ def test_r12_error_rates_equal_the_oracle(steps: DailySteps, service: Service) -
     assert any(row[3] for row in found.values()), "nothing ever failed"
 
 
-def test_r15_language_models_equal_the_oracle(steps: DailySteps, service: Service) -> None:
+def test_r15_language_models_equal_the_oracle(built: DailySteps, service: Service) -> None:
     found = {
         (row[0], row[1]): row[2:]
         for row in ask(
-            steps,
+            built,
             "select model, usage_date, message_count, input_token_count, output_token_count, "
             "cost_cents, scored_message_count, mean_sentiment "
             "from gold.rpt_llm_usage_daily where is_complete",

@@ -125,18 +125,25 @@
 
 
 {# The UTC instant (naive) at which a business date ends (R1). Exact on days of 23 and 25 hours: a
-   midnight that a clock change skips counts as the instant of the change.
-   Fails without: as business_timestamp, the other way round. #}
+   midnight that a clock change skips counts as the instant of the change, and of a midnight that comes
+   twice (Havana, the Azores) the first counts, because the new date begins there.
+   Fails without: as business_timestamp, the other way round. Of two midnights DuckDB and PostgreSQL take
+   the last and Trino the first. #}
 {% macro business_date_end(date_expression) -%}
     {{ return(adapter.dispatch('business_date_end', 'synapse')(date_expression)) }}
 {%- endmacro %}
 
+{# How far the clock before the last midnight was past midnight is how much earlier the first one was. #}
 {% macro default__business_date_end(date_expression) -%}
-    timezone(
-        'UTC',
-        timezone(
-            {{ sql_text(business_timezone()) }},
-            cast({{ date_add_days(date_expression, 1) }} as timestamp)
+    {%- set midnight = "cast(" ~ date_add_days(date_expression, 1) ~ " as timestamp)" -%}
+    {%- set last_midnight -%}
+    timezone('UTC', timezone({{ sql_text(business_timezone()) }}, {{ midnight }}))
+    {%- endset -%}
+    least(
+        {{ last_midnight }},
+        {{ last_midnight }} - (
+            {{ business_timestamp(last_midnight ~ " - interval '1 microsecond'") }}
+            + interval '1 microsecond' - {{ midnight }}
         )
     )
 {%- endmacro %}
@@ -155,9 +162,20 @@
 {%- endmacro %}
 
 {% macro redshift__business_date_end(date_expression) -%}
-    convert_timezone(
-        {{ sql_text(business_timezone()) }},
-        'UTC',
-        cast({{ date_add_days(date_expression, 1) }} as timestamp)
+    {%- set midnight = "cast(" ~ date_add_days(date_expression, 1) ~ " as timestamp)" -%}
+    {%- set last_midnight -%}
+    convert_timezone({{ sql_text(business_timezone()) }}, 'UTC', {{ midnight }})
+    {%- endset -%}
+    least(
+        {{ last_midnight }},
+        dateadd(
+            microsecond,
+            -1 - datediff(
+                microsecond,
+                {{ midnight }},
+                {{ business_timestamp("dateadd(microsecond, -1, " ~ last_midnight ~ ")") }}
+            ),
+            {{ last_midnight }}
+        )
     )
 {%- endmacro %}

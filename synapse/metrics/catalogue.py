@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import TYPE_CHECKING
+from typing import Any
 
 from synapse.errors import UsageError
-
-if TYPE_CHECKING:
-    from dbt.contracts.graph.manifest import Manifest
 
 
 @dataclass(frozen=True)
@@ -35,12 +32,10 @@ class Metric:
     grain_in: str | None = None
 
 
-def catalogue_of(manifest: Manifest) -> dict[str, Metric]:
-    """The project's metrics by name, in the order of their names."""
-    return {
-        metric.name: metric
-        for metric in sorted(map(_metric, manifest.metrics.values()), key=lambda one: one.name)
-    }
+def catalogue_of(semantic_manifest: dict[str, Any]) -> dict[str, Metric]:
+    """The metrics of dbt's semantic manifest by name, in the order of their names."""
+    metrics = map(_metric, semantic_manifest["metrics"])
+    return {metric.name: metric for metric in sorted(metrics, key=lambda one: one.name)}
 
 
 def find(catalogue: dict[str, Metric], name: str) -> Metric:
@@ -52,26 +47,23 @@ def find(catalogue: dict[str, Metric], name: str) -> Metric:
     raise UsageError(f"No metric is called {name!r}; {hint}")
 
 
-def _metric(node: object) -> Metric:
-    from dbt.contracts.graph.nodes import Metric as Node
-
-    assert isinstance(node, Node)
-    meta = node.config.meta
-    params = node.type_params
+def _metric(declared: dict[str, Any]) -> Metric:
+    meta = declared["config"]["meta"]
+    params = declared["type_params"]
     expression = ""
-    if params.measure is not None:
-        inputs = [params.measure.name]
-    elif params.numerator is not None and params.denominator is not None:
-        inputs = [params.numerator.name, params.denominator.name]
+    if params["measure"]:
+        inputs = [params["measure"]["name"]]
+    elif params["numerator"] and params["denominator"]:
+        inputs = [params["numerator"]["name"], params["denominator"]["name"]]
         expression = " / ".join(inputs)
     else:
-        inputs = [one.name for one in params.metrics or []]
-        expression = params.expr or ""
+        inputs = [one["name"] for one in params["metrics"]]
+        expression = params["expr"] or ""
     return Metric(
-        name=node.name,
-        label=node.label,
-        description=" ".join(node.description.split()),
-        kind=node.type.value,
+        name=declared["name"],
+        label=declared["label"],
+        description=" ".join(declared["description"].split()),
+        kind=declared["type"],
         report=str(meta.get("report", "")),
         inputs=tuple(inputs),
         expression=expression,

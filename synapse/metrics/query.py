@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,11 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 from synapse.errors import SynapseError, UsageError
 from synapse.metrics.catalogue import Metric, catalogue_of, find
+from synapse.metrics.parsed import semantic_manifest
+from synapse.project import PROFILES_DIR
 from synapse.runner.dbt import DbtProject
 from synapse.settings import Settings
 
 if TYPE_CHECKING:
     from metricflow.engine.metricflow_engine import MetricFlowEngine
+    from metricflow.protocols.sql_client import SqlClient
 
 GRAINS = ("day", "week", "month", "quarter", "year")
 _TIME = "metric_time"
@@ -49,14 +53,15 @@ class Answer:
 
 
 class MetricQueries:
-    """Metrics of a project on a lake. Parses once; the engine is made at the first query.
+    """Metrics of a project on a lake. The engine is made at the first query.
 
     Raises SynapseError for a project that does not parse.
     """
 
     def __init__(self, settings: Settings, project_dir: Path) -> None:
         self._dbt = DbtProject(settings, project_dir)
-        self.catalogue = catalogue_of(self._dbt.manifest())
+        self._semantic_manifest = semantic_manifest(settings, project_dir, self._dbt)
+        self.catalogue = catalogue_of(json.loads(self._semantic_manifest))
         self._settings = settings
         self._made: MetricFlowEngine | None = None
 
@@ -92,7 +97,7 @@ class MetricQueries:
                 order_by_names=[self._order(name, metrics, by) for name in request.order] or by,
                 limit=request.limit,
             )
-            with self._dbt.connected():
+            with contextlib.nullcontext() if self._reads_directly else self._dbt.connected():
                 result = engine.query(asked)
         assert result.result_df is not None, "a query gives a table"
         columns = tuple(_short(name) for name in result.result_df.column_names)
@@ -100,10 +105,6 @@ class MetricQueries:
 
     def _engine(self) -> MetricFlowEngine:
         if self._made is None:
-            from dbt.adapters.factory import get_adapter_by_type
-            from dbt_metricflow.cli.dbt_connectors.adapter_backed_client import (
-                AdapterBackedSqlClient,
-            )
             from metricflow.engine.metricflow_engine import MetricFlowEngine
             from metricflow_semantics.model.dbt_manifest_parser import (
                 parse_manifest_from_dbt_generated_manifest,
@@ -113,15 +114,35 @@ class MetricQueries:
             # It logs each step of each query at a level that reaches terminals.
             logging.getLogger("metricflow").setLevel(logging.ERROR)
             logging.getLogger("metricflow_semantics").setLevel(logging.ERROR)
-            manifest = self._dbt.target_path / "semantic_manifest.json"
-            adapter = get_adapter_by_type(self._settings.target)  # type: ignore[no-untyped-call]
             self._made = MetricFlowEngine(
                 SemanticManifestLookup(
-                    parse_manifest_from_dbt_generated_manifest(manifest.read_text())
+                    parse_manifest_from_dbt_generated_manifest(self._semantic_manifest)
                 ),
-                AdapterBackedSqlClient(adapter),
+                self._client(),
             )
         return self._made
+
+    @property
+    def _reads_directly(self) -> bool:
+        """Whether the warehouse is the file that we know; somebody's own profile may name another.
+
+        What views read on S3 only dbt's connection is set up for.
+        """
+        settings = self._settings
+        is_ours = self._dbt.profiles_dir.resolve() == PROFILES_DIR.resolve()
+        return settings.target == "duckdb" and settings.remote is None and is_ours
+
+    def _client(self) -> SqlClient:
+        if self._reads_directly:
+            from synapse.metrics.duckdb_client import DuckDbClient
+
+            return DuckDbClient(self._settings.warehouse)
+        from dbt.adapters.factory import get_adapter_by_type
+        from dbt_metricflow.cli.dbt_connectors.adapter_backed_client import AdapterBackedSqlClient
+
+        self._dbt.parse()  # which makes the adapter
+        adapter = get_adapter_by_type(self._settings.target)  # type: ignore[no-untyped-call]
+        return AdapterBackedSqlClient(adapter)
 
     def _common_dimensions(self, metrics: Sequence[str]) -> list[str]:
         found = self._engine().simple_dimensions_for_metrics(list(metrics))

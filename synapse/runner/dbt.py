@@ -136,6 +136,15 @@ class DbtProject:
         self.target_path = target_path or settings.lake / "dbt" / settings.target
         """Where dbt leaves its artifacts."""
 
+    @property
+    def profiles_dir(self) -> Path:
+        """The folder of profiles.yml: the environment's, else the project's, else our own."""
+        from_environment = os.environ.get("DBT_PROFILES_DIR")
+        if from_environment:
+            return Path(from_environment)
+        has_own = (self._project_dir / "profiles.yml").is_file()
+        return self._project_dir if has_own else PROFILES_DIR
+
     def parse(self) -> None:
         """Parse the project, where that has not been done.
 
@@ -143,12 +152,6 @@ class DbtProject:
         """
         if self._manifest is None:
             self._manifest = cast("Manifest", self._call(["parse"], None, None).result)
-
-    def manifest(self) -> Manifest:
-        """What the project declares. Raises SynapseError for one that does not parse."""
-        self.parse()
-        assert self._manifest is not None
-        return self._manifest
 
     @contextlib.contextmanager
     def connected(self) -> Iterator[None]:
@@ -185,9 +188,6 @@ class DbtProject:
     ) -> dbtRunnerResult:
         from dbt.cli.main import dbtRunner
 
-        profiles = os.environ.get("DBT_PROFILES_DIR") or str(
-            self._project_dir if (self._project_dir / "profiles.yml").is_file() else PROFILES_DIR
-        )
         command = [
             # Nothing to the terminal, which is ours; all to the log file.
             "--log-level", "none",
@@ -195,7 +195,7 @@ class DbtProject:
             *self._known_parse(),
             *arguments,
             "--project-dir", str(self._project_dir),
-            "--profiles-dir", profiles,
+            "--profiles-dir", str(self.profiles_dir),
             "--target", self._settings.target,
             "--target-path", str(self.target_path),
             "--log-path", str(self.target_path / "logs"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
@@ -34,16 +35,19 @@ def inputs_fingerprint(
     add(minute if selector == "realtime" else minute.replace(minute=0))
     for path in sorted((settings.lake / "manifest").glob("*.parquet")):
         add(path.name, path.stat().st_size)
+    for name, checksum in project_files(project_dir):
+        add(name, checksum)
+    if settings.warehouse.exists():
+        # A replaced warehouse has another inode: it holds nothing of the earlier run.
+        add(settings.warehouse, settings.warehouse.stat().st_ino)
+    return digest.hexdigest()
+
+
+def project_files(project_dir: Path) -> Iterator[tuple[Path, str]]:
+    """The files that make up the dbt project, each with its SHA-256, in one order."""
     for part in _PROJECT_PARTS:
         root = project_dir / part
         files = sorted(root.rglob("*")) if root.is_dir() else [root]
         for path in files:
             if path.is_file():
-                add(
-                    path.relative_to(project_dir),
-                    hashlib.sha256(path.read_bytes()).hexdigest(),
-                )
-    if settings.warehouse.exists():
-        # A replaced warehouse has another inode: it holds nothing of the earlier run.
-        add(settings.warehouse, settings.warehouse.stat().st_ino)
-    return digest.hexdigest()
+                yield path.relative_to(project_dir), hashlib.sha256(path.read_bytes()).hexdigest()

@@ -14,6 +14,7 @@ import shutil
 import stat
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
+from operator import attrgetter
 from pathlib import Path
 from typing import Protocol
 
@@ -97,7 +98,9 @@ class LocalLake:
         files, below = [], []
         with (
             contextlib.suppress(FileNotFoundError, NotADirectoryError),
-            os.scandir(f"{self.root}/{folder}") as found,
+            _opened(f"{self.root}/{folder}") as place,
+            # By descriptor: the system then looks up an entry's name, not its whole path.
+            os.scandir(place) as found,
         ):
             for entry in found:
                 name = entry.name
@@ -113,7 +116,7 @@ class LocalLake:
                 elif stat.S_ISREG(about.st_mode):
                     version = str(about.st_mtime_ns)
                     files.append(BronzeFile(f"{folder}/{name}", about.st_size, version))
-        files.sort(key=lambda file: file.path)
+        files.sort(key=attrgetter("path"))
         return files, sorted(below)
 
     def listing(self, folder: str, since: date | None = None) -> Iterator[BronzeFile]:
@@ -174,6 +177,16 @@ class LocalLake:
     def sync(self, folder: str) -> Path:
         """See Lake."""
         return self.root / folder
+
+
+@contextlib.contextmanager
+def _opened(folder: str) -> Iterator[int]:
+    """The descriptor of a folder."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
 
 
 def _stat(entry: os.DirEntry[str]) -> os.stat_result | None:

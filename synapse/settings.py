@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from platformdirs import user_data_path
-from pydantic import BaseModel, ConfigDict
 
 from synapse.errors import SynapseError, UsageError
 from synapse.lake import Lake, open_lake
@@ -18,7 +18,8 @@ TARGETS = ("duckdb", "athena", "redshift")
 SCHEDULES = ("realtime", "hourly", "daily", "weekly")
 
 
-class Settings(BaseModel):
+@dataclass(frozen=True, kw_only=True)
+class Settings:
     """Settings of one invocation. All paths are absolute.
 
     lake: folder of bronze, retained, consolidated, quarantine and manifest; for a lake on S3 the
@@ -34,8 +35,6 @@ class Settings(BaseModel):
         ones are listed by the daily sweep.
     processes: how many processes read small files at once; the machine's cores unless set.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     lake: Path
     remote: str | None = None

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import MetaData
+from typing import Any
+
+from sqlalchemy import MetaData, event
 from sqlalchemy.engine import Engine, create_engine, make_url
 from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random
@@ -10,6 +12,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait
 from synapse.errors import SynapseError
 
 _WAIT_SECONDS = 60
+_SQLITE_CACHE_KB = 16 * 1024
 
 
 def shown(url: str) -> str:
@@ -28,7 +31,9 @@ def open_store(url: str) -> Engine:
     try:
         backend = make_url(url).get_backend_name()
         if backend == "sqlite":
-            return create_engine(url, connect_args={"timeout": _WAIT_SECONDS})
+            engine = create_engine(url, connect_args={"timeout": _WAIT_SECONDS})
+            event.listen(engine, "connect", _widen_cache)
+            return engine
         # A pooled connection may have been closed by the server between two hourly runs.
         return create_engine(url, pool_pre_ping=True)
     except (ArgumentError, NoSuchModuleError) as error:
@@ -41,6 +46,14 @@ def open_store(url: str) -> Engine:
             f"SYNAPSE_STATE names {backend}, whose driver {error.name} is not installed: "
             "pip install 'synapse-lakehouse[postgres]'."
         ) from error
+
+
+def _widen_cache(connection: Any, _: object) -> None:
+    """Let SQLite hold what a transaction of an ingest writes.
+
+    Beyond its usual 2 MB it writes pages to disk, and often the same ones again, before the end.
+    """
+    connection.execute(f"pragma cache_size = -{_SQLITE_CACHE_KB}")
 
 
 def make_tables(engine: Engine, tables: MetaData) -> None:

@@ -13,13 +13,6 @@ from typing import Any
 
 import orjson
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-)
 
 from synapse.progress import Progress as ProgressCallback
 
@@ -47,6 +40,18 @@ def print_json(value: Any) -> None:
 @contextmanager
 def progress_bar(title: str) -> Iterator[ProgressCallback]:
     """Yield a callback (label, done, total) that draws on a terminal and is silent elsewhere."""
+    if not err.is_terminal:
+        yield lambda _label, _done, _total: None
+        return
+    # Late: what a schedule starts draws nothing.
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+    )
+
     columns = (
         TextColumn("{task.fields[title]:<10}"),
         BarColumn(),
@@ -54,7 +59,7 @@ def progress_bar(title: str) -> Iterator[ProgressCallback]:
         TimeElapsedColumn(),
         TextColumn("{task.description}"),
     )
-    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as progress:
+    with Progress(*columns, console=err, transient=True) as progress:
         task = progress.add_task("", title=title, total=None)
 
         def update(label: str, done: int, total: int) -> None:

@@ -15,9 +15,13 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from synapse.declarations import Column, Topic
 from synapse.ingest.files import sha256_of
-from synapse.ingest.model import Counts
+from synapse.ingest.model import BronzeFile, Counts
 from synapse.ingest.quarantine import entries, show
+from synapse.ingest.readers import Readers
+from synapse.ingest.reading import ReadJob
+from synapse.lake import LocalLake
 from synapse_tests.hostile_lake import (
     DAY,
     EVENT_SOURCE,
@@ -293,3 +297,12 @@ def test_parquet_without_rows_is_accepted(lake: Lake) -> None:
     counts = lake.ingest().sources[SOURCE]
     assert (counts.files, counts.accepted, counts.quarantined) == (3, 2, 0)
     assert_neighbours(lake)
+
+
+def test_what_a_reader_process_raises_is_raised_in_the_ingest(tmp_path: Path) -> None:
+    # Large enough that the job is handed to the other process.
+    gone = BronzeFile("bronze/gone.json", 5 * 1024 * 1024, "1")
+    columns = Column("event_id", "varchar"), Column("occurred_at", "timestamp")
+    job = ReadJob(LocalLake(tmp_path), Topic("app-events", "app_events", columns), [gone])
+    with Readers(2) as readers, pytest.raises(FileNotFoundError, match=r"gone[.]json"):
+        list(readers.read([job]))

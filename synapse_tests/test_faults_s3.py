@@ -212,7 +212,7 @@ def test_what_a_killed_ingest_had_fetched_is_not_taken_for_what_lies_there_now(
 
 
 def test_a_bucket_that_is_not_there_is_one_clear_error(local: Lake, remote: Settings) -> None:
-    gone = remote.model_copy(update={"remote": "s3://no-such-bucket/lake"})
+    gone = replace(remote, remote="s3://no-such-bucket/lake")
     with pytest.raises(SynapseError, match="s3://no-such-bucket/lake") as failure:
         take(local, gone)
     assert WAY_OUT in failure.value.message

@@ -10,6 +10,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -57,7 +58,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 def at(lake: Lake, url: str) -> Settings:
-    return lake.settings.model_copy(update={"state": url})
+    return replace(lake.settings, state=url)
 
 
 def test_everything_that_ingest_does_is_the_same_on_every_store(url: str, tmp_path: Path) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
-from typing import Any
+from itertools import chain
+from typing import Any, NamedTuple
 
 import jsonschema_rs
 import pyarrow as pa
@@ -19,8 +19,7 @@ _RECORDS_PER_BATCH = 5_000  # converted at once
 _DIGEST = 32  # hexadecimal digits, 128 bits: as silver's digests (macros/dialect/text.sql)
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
+class Delivery(NamedTuple):
     """Where records come from. first, offset: number and Kafka offset of the first of them."""
 
     outcome: Outcome
@@ -41,34 +40,43 @@ class Converter:
         self._validator = validator
         self._batch = Batch()
         self._deliveries: list[Delivery] = []
+        self._records = 0
         self._is_cdc = shape.source.startswith("dms.")
 
     def add(self, records: Records, delivery: Delivery) -> None:
         """Take records of a file, in order; their number is already in outcome.landed."""
-        batch = self._batch
-        file = len(batch.files)
-        batch.files.append(records)
+        self._batch.files.append(records)
         self._deliveries.append(delivery)
-        delivery.outcome.accepted += len(records.values)
-        if self._are_all_well(records):
-            batch.values += records.values
-            batch.file_of += [file] * len(records.values)
-            batch.position += range(len(records.values))
-        else:
-            self._add_each(file, records, delivery)
-        if len(batch.values) >= _RECORDS_PER_BATCH or len(batch.files) >= _RECORDS_PER_BATCH:
+        count = len(records.values)
+        delivery.outcome.accepted += count
+        # A file counts as well: it may be empty.
+        self._records += count or 1
+        if self._records >= _RECORDS_PER_BATCH:
             self._convert()
 
-    def _are_all_well(self, records: Records) -> bool:
-        """Nearly every file: no record needs a word, so none is looked at by itself."""
+    def _check(self) -> None:
+        """Sort out the records of a batch: which of them become rows."""
+        batch = self._batch
+        values = list(chain.from_iterable([records.values for records in batch.files]))
+        if self._are_all_well(values):
+            counts = [len(records.values) for records in batch.files]
+            batch.values = values
+            batch.file_of = [file for file, count in enumerate(counts) for _ in range(count)]
+            batch.position = [position for count in counts for position in range(count)]
+            return
+        for file, delivery in enumerate(self._deliveries):
+            self._check_file(file, batch.files[file], delivery)
+
+    def _are_all_well(self, values: list[Any]) -> bool:
+        """Nearly every batch: no record needs a word, so none is looked at by itself."""
         return (
             not self._is_cdc
-            and not records.errors
-            and all(map(self._validator.is_valid, records.values))
-            and all(map(self._shape.fields.issuperset, records.values))
+            and not any(records.errors for records in self._batch.files)
+            and all(map(self._validator.is_valid, values))
+            and all(map(self._shape.fields.issuperset, values))
         )
 
-    def _add_each(self, file: int, records: Records, delivery: Delivery) -> None:
+    def _check_file(self, file: int, records: Records, delivery: Delivery) -> None:
         batch = self._batch
         is_valid, unwrap = self._validator.is_valid, self._shape.unwrap
         fields = self._shape.fields
@@ -127,6 +135,7 @@ class Converter:
             )
 
     def _convert(self) -> None:
+        self._check()
         batch = self._batch
         digests = self._digests(batch)
         if batch.values:
@@ -138,6 +147,7 @@ class Converter:
             self._split_by_kind(rows, arrays | self._lineage(rows, digests), refused)
         self._batch = Batch()
         self._deliveries = []
+        self._records = 0
 
     def _see_image_drift(self, batch: Batch) -> None:
         if not self._is_cdc:

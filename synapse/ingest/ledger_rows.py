@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
 from datetime import datetime
-from operator import itemgetter
-from typing import NamedTuple, TypeVar
+from functools import lru_cache
+from operator import attrgetter, itemgetter
+from typing import Any, NamedTuple, TypeVar
 
 from sqlalchemy import bindparam, delete, insert, select, update
-from sqlalchemy.engine import Connection
+from sqlalchemy.engine import Connection, Dialect
 
 from synapse.ingest import tables as t
 from synapse.ingest.model import BronzeFile, Counts, Drift, LayoutColumn, Outcome, Refusal, State
@@ -47,20 +49,62 @@ class FileRow(NamedTuple):
     run_id: str
 
 
+# What all rows of a topic have in common, but for the rare ones; SQL that holds it takes a third
+# less time.
+_SHARED = (
+    "source",
+    "kind",
+    "state",
+    "duplicate",
+    "epoch",
+    "transfer_from",
+    "transfer_to",
+    "run_id",
+)
+
+
 def add_files(connection: Connection, rows: list[FileRow]) -> None:
     """Write versions of topic files that the ledger does not know.
 
     Straight to the driver, which takes half the time: these rows have no value (a moment, say) that
     SQLAlchemy would have to convert.
     """
-    statement = insert(t.FILES).compile(dialect=connection.dialect)
+    shared_by = attrgetter(*_SHARED)
+    groups: dict[tuple[Any, ...], list[FileRow]] = defaultdict(list)
     # In the order of the key, so that the store's pages are filled one after another.
-    for batch in chunks(sorted(rows, key=itemgetter(0, 1, 2, 3))):
-        if statement.positiontup is None:
-            connection.exec_driver_sql(str(statement), [row._asdict() for row in batch])
+    for row in sorted(rows, key=itemgetter(0, 1, 2, 3)):
+        groups[shared_by(row)].append(row)
+    for shared, alike in groups.items():
+        statement, names = _insert(connection.dialect, shared)
+        values = map(attrgetter(*names), alike)
+        if connection.dialect.positional:
+            connection.exec_driver_sql(statement, list(values))
         else:
-            assert tuple(statement.positiontup) == FileRow._fields
-            connection.exec_driver_sql(str(statement), batch)
+            named = [dict(zip(names, some, strict=True)) for some in values]
+            connection.exec_driver_sql(statement, named)
+
+
+@lru_cache(maxsize=64)
+def _insert(dialect: Dialect, shared: tuple[Any, ...]) -> tuple[str, tuple[str, ...]]:
+    """A statement that holds what many rows share, and the names of the values that it takes.
+
+    Each value that is handed over for each row costs as much as a tenth of the row.
+    """
+    same = dict(zip(_SHARED, shared, strict=True))
+    values = {
+        column.name: bindparam(
+            column.name,
+            same.get(column.name),
+            type_=column.type,
+            literal_execute=column.name in same,
+        )
+        for column in t.FILES.columns
+    }
+    statement = insert(t.FILES).values(values)
+    compiled = statement.compile(dialect=dialect, compile_kwargs={"render_postcompile": True})
+    names = tuple(name for name in FileRow._fields if name not in same)
+    assert compiled.positiontup is None or tuple(compiled.positiontup) == names
+    return str(compiled), names
 
 
 def replace_files(connection: Connection, run_id: str, outcomes: list[Outcome]) -> None:

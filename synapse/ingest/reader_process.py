@@ -1,6 +1,6 @@
 """What runs in a process that reads small files for an ingest (readers.py): jobs in, results out.
 
-Run as `python -m synapse.ingest.reader_process FD`, where FD is one end of a socket pair.
+Started by reader_start.py.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ import gc
 import os
 import pickle
 import signal
-import sys
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from queue import SimpleQueue
@@ -71,7 +70,3 @@ def _answer(job: ReadJob) -> bytes:
     except Exception as error:  # an exception of a library need not be one that travels
         told = answer.error if isinstance(answer, Failure) else error
         return pickle.dumps(Failure(SynapseError(f"{type(told).__name__}: {told}")))
-
-
-if __name__ == "__main__":
-    main(int(sys.argv[1]))

@@ -20,6 +20,7 @@ from synapse.errors import SynapseError
 from synapse.ingest.reader_process import Failure
 from synapse.ingest.reading import ReadJob, ReadResult, read_files
 
+_START = "synapse.ingest.reader_start"
 # Below this, other processes would take longer to start than to read.
 _BYTES_WORTH_PROCESSES = 4 * 1024 * 1024
 _JOBS_WORTH_PROCESSES = 8
@@ -98,7 +99,7 @@ class _Reader:
         with theirs:
             # Not forked: this process has threads of DuckDB and Arrow, which a fork breaks.
             self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", Failure.__module__, str(theirs.fileno())],
+                [sys.executable, "-P", "-m", _START, str(theirs.fileno())],
                 stdin=subprocess.DEVNULL,
                 env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
                 pass_fds=[theirs.fileno()],

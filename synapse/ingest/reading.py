@@ -6,6 +6,7 @@ whether a file has landed before is for the caller to find out (topics.py).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
 from hashlib import sha256
@@ -99,11 +100,12 @@ def _schema_of(target: Topic | DmsTable) -> dict[str, Any]:
 def read_files(job: ReadJob) -> ReadResult:
     """Read, check and convert the files of a job."""
     converter = converter_of(job.target)
+    outcome_for = outcomes_of(job.target)
     result = ReadResult()
     outcomes: list[tuple[int, Outcome]] = []
     unzipped = read = 0
     for position, (file, data) in enumerate(zip(job.files, job.lake.read(job.files), strict=True)):
-        outcome = new_outcome(job.target, file, sha256(data).hexdigest())
+        outcome = outcome_for(file, sha256(data).hexdigest())
         try:
             if unzipped > _BYTES_UNZIPPED or read > _RECORDS:
                 raise LargeError("the files before it were all that fits")
@@ -161,19 +163,36 @@ def kind_of_files(target: Topic | DmsTable) -> Kind:
     return Kind.CHANGE if isinstance(target, DmsTable) else Kind.TOPIC
 
 
-def new_outcome(target: Topic | DmsTable, file: BronzeFile, digest: str) -> Outcome:
-    """What is known of a topic file before it is read."""
-    partition, offset = kafka_identity(file.path)
-    return Outcome(
-        file,
-        digest,
-        target.source,
-        kind_of_files(target),
-        State.ACCEPTED,
-        kafka_topic=name_of(target),
-        kafka_partition=partition,
-        kafka_offset=offset,
-    )
+def outcomes_of(target: Topic | DmsTable) -> Callable[[BronzeFile, str], Outcome]:
+    """What makes, of a topic's file and its digest, all that is known before it is read.
+
+    What the files have in common is looked up once, and all is handed over by position: there is
+    one for each of millions of files.
+    """
+    source, kind, topic = target.source, kind_of_files(target), name_of(target)
+    state = State.ACCEPTED
+
+    def make(file: BronzeFile, digest: str) -> Outcome:
+        partition, offset = kafka_identity(file.path)
+        return Outcome(
+            file,
+            digest,
+            source,
+            kind,
+            state,
+            0,  # landed, accepted, duplicate, quarantined
+            0,
+            0,
+            0,
+            None,  # epoch and transfer times, which loads have
+            None,
+            None,
+            topic,
+            partition,
+            offset,
+        )
+
+    return make
 
 
 def _records_of(file: BronzeFile, data: bytes) -> Records:

@@ -23,8 +23,8 @@ from synapse.ingest.reading import (
     converter_of,
     kind_of_files,
     name_of,
-    new_outcome,
     outcome_of,
+    outcomes_of,
     refused_whole,
     require_suffix,
     shape_of,
@@ -94,7 +94,7 @@ class _Topic:
             found = self._work.ledger.known(self._target.source, [file.name for file in batch])
             for file in batch:
                 versions = found.get(file.name, [])
-                if not self._is_new(file, versions):
+                if versions and not self._is_new(file, versions):
                     continue
                 if file.size > WHOLE_BYTES:
                     self.large.append(file)
@@ -247,7 +247,7 @@ class _Topic:
         lake = self._work.lake
         lake.fetch([file])
         path = lake.root / file.path
-        outcome = new_outcome(self._target, file, sha256_of(path))
+        outcome = outcomes_of(self._target)(file, sha256_of(path))
         refusal: Refusal | None = None
         size = 0
         try:

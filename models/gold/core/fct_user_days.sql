@@ -1,7 +1,17 @@
 {# Grain: one row per user and business date on which they were active.
    Keys: user_id, activity_date.
-   Incremental: none; rebuilt whole.
+   Incremental: of people of whom an event or the history changed, the dates from the change on.
    Rules: R2 (who is active), R3 (the active date before), R14 (dimensions at the date's end), R1. #}
+{%- set reads = ['hist_dms__users', 'hist_dms__subscriptions', 'stg_dms__plans'] %}
+{{ incremental_fact(
+    key=['user_id', 'activity_date'], void='platform', reads=reads, follows=['fct_events']
+) }}
+{%- set scope = fact_scope(reads=reads, follows=['fct_events']) %}
+{%- set landed = {
+    'users': incremental_ref('base_dms__users'),
+    'subscriptions': incremental_ref('base_dms__subscriptions'),
+    'plans': incremental_ref('base_dms__plans'),
+} %}
 with events as (
 
     select
@@ -33,6 +43,118 @@ user_history as (
 
 ),
 
+{% if scope == 'some' %}
+subscription_changes as (
+
+    select subscription_id
+    from {{ landed.subscriptions }}
+    where _ingested_at in ({{ ingested_since('hist_dms__subscriptions') }})
+        -- A plan is named by all subscriptions to it.
+        or plan_id in (
+            select plans.plan_id
+            from {{ landed.plans }} as plans
+            where plans._ingested_at in ({{ ingested_since('stg_dms__plans') }})
+        )
+
+),
+
+-- With every owner that a subscription ever had: it may have been taken from one.
+history_changes as (
+
+    select user_id
+    from {{ landed.users }}
+    where _ingested_at in ({{ ingested_since('hist_dms__users') }})
+    union distinct
+    select _bi_user_id as user_id
+    from {{ landed.users }}
+    where _ingested_at in ({{ ingested_since('hist_dms__users') }})
+    union distinct
+    select user_id
+    from {{ landed.subscriptions }}
+    where subscription_id in (
+            select subscription_changes.subscription_id
+            from subscription_changes
+        )
+
+),
+
+changes as (
+
+    select
+        cast(pending.key as bigint) as user_id,
+        {{ business_date('pending.changed_from') }} as changed_from_date
+    from {{ changes_pending('fct_events', 'user_key', this.identifier) }} as pending
+    where pending.key not like 'anon:%'
+    union all
+    select
+        user_id,
+        date '0001-01-01' as changed_from_date
+    from history_changes
+    where user_id is not null
+
+),
+
+people as (
+
+    select
+        user_id,
+        min(changed_from_date) as changed_from_date
+    from changes
+    group by user_id
+
+),
+
+kept as (
+
+    select
+        people.user_id,
+        people.changed_from_date,
+        max(existing.activity_date) as last_kept_date
+    from people
+    left join {{ this }} as existing
+        on people.user_id = existing.user_id
+            and people.changed_from_date > existing.activity_date
+    group by
+        people.user_id,
+        people.changed_from_date
+
+),
+
+read_events as (
+
+    select
+        events.event_id,
+        events.event_name,
+        events.user_id,
+        events.platform,
+        events.region,
+        events.country,
+        kept.last_kept_date,
+        events.event_date,
+        events.occurred_at
+    from events
+    inner join kept
+        on events.user_id = kept.user_id
+            and events.event_date >= kept.changed_from_date
+
+),
+{% else %}
+read_events as (
+
+    select
+        event_id,
+        event_name,
+        user_id,
+        platform,
+        region,
+        country,
+        cast(null as date) as last_kept_date,
+        event_date,
+        occurred_at
+    from events
+
+),
+{% endif %}
 ordered as (
 
     select
@@ -44,9 +166,10 @@ ordered as (
         row_number() over (
             partition by user_id, event_date order by occurred_at, event_id
         ) as place,
+        last_kept_date,
         event_date,
         occurred_at
-    from events
+    from read_events
 
 ),
 
@@ -78,6 +201,7 @@ days as (
         cast(
             sum(case when event_name = 'message_sent' then 1 else 0 end) as bigint
         ) as message_count,
+        max(last_kept_date) as last_kept_date,
         event_date as activity_date,
         min(occurred_at) as first_active_at,
         max(occurred_at) as last_active_at
@@ -104,8 +228,11 @@ final as (
         days.event_count,
         days.message_count,
         days.activity_date,
-        lag(days.activity_date) over (
-            partition by days.user_id order by days.activity_date
+        coalesce(
+            lag(days.activity_date) over (
+                partition by days.user_id order by days.activity_date
+            ),
+            days.last_kept_date
         ) as previous_activity_date,
         days.first_active_at,
         days.last_active_at
@@ -117,4 +244,12 @@ final as (
 
 )
 
-select * from final
+{% set is_touched -%}
+    exists (
+        select 1
+        from people
+        where people.user_id = existing.user_id
+            and people.changed_from_date <= existing.activity_date
+    )
+{%- endset -%}
+{{ changed_rows('final', scope=is_touched if scope == 'some' else 'true') }}

@@ -161,6 +161,7 @@ where {{ computed }}.{{ keys[0] }} is null
 {%- endmacro %}
 
 
+{# Whether a unit test is what is rendered. #}
 {% macro is_unit_test() -%}
     {%- do return(model.resource_type | default('model') == 'unit_test') -%}
 {%- endmacro %}

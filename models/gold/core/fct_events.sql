@@ -6,11 +6,8 @@
    R12 (status of a request), R16 (which files it has taken up). #}
 {%- set reads = ['stg_kconnect__app_events'] %}
 {{ incremental_fact(
-    key='event_id',
-    void='user_key',
-    reads=reads,
-    follows=['fct_messages'],
-    logs={'keys': ['user_key'], 'instant': 'occurred_at'},
+    key='event_id', void='user_key', reads=reads, follows=['fct_messages'],
+    logs={'keys': ['user_key'], 'instant': 'occurred_at'}
 ) }}
 {%- set scope = fact_scope(reads=reads, follows=['fct_messages']) %}
 {%- set landed_app_events = incremental_ref('base_kconnect__app_events') %}
@@ -112,7 +109,8 @@ deliveries as (
 
 ),
 
--- What newly landed may have told who an anonymous visitor is: see stg_kconnect__app_events.
+-- What newly landed may have told who an anonymous visitor is (see stg_kconnect__app_events), and a
+-- user's row that the user is internal.
 touched_app_events as (
 
     select event_id
@@ -125,6 +123,13 @@ touched_app_events as (
             select deliveries.anonymous_id
             from deliveries
         )
+    union distinct
+    select existing.event_id
+    from {{ this }} as existing
+    left join users
+        on existing.user_id = users.user_id
+    where existing.source_system = 'app_events'
+        and existing.is_internal <> coalesce(users.is_internal, false)
 
 ),
 
@@ -353,7 +358,7 @@ known as (
 
 ),
 
-described as (
+final as (
 
     select
         known.event_id,
@@ -387,45 +392,6 @@ described as (
         on known.event_name = tracking_plan.event_name
     left join users
         on known.user_id = users.user_id
-
-),
-{% if scope == 'some' %}
--- The same rows of people who are internal now, or no longer.
-reflagged as (
-
-    select
-        existing.event_id,
-        existing.event_name,
-        existing.user_id,
-        existing.user_key,
-        existing.source_system,
-        existing.platform,
-        existing.region,
-        existing.country,
-        existing.feature,
-        existing.status_code,
-        existing.is_active_signal,
-        existing.is_documented,
-        coalesce(users.is_internal, false) as is_internal,
-        existing.event_date,
-        existing.occurred_at
-    from {{ this }} as existing
-    left join users
-        on existing.user_id = users.user_id
-    left join touched
-        on existing.event_id = touched.event_id
-    where existing.is_internal <> coalesce(users.is_internal, false)
-        and touched.event_id is null
-
-),
-{% endif %}
-final as (
-
-    select * from described
-    {%- if scope == 'some' %}
-    union all
-    select * from reflagged
-    {%- endif %}
 
 )
 

@@ -42,9 +42,6 @@ dates as (
 cells as (
 
     select
-        user_cohorts.signup_date,
-        user_cohorts.first_active_date,
-        user_days.activity_date,
         count(*) as active_users,
         count(
             case when user_days.previous_date < dates.week_start_date then 1 end
@@ -54,19 +51,17 @@ cells as (
         ) as first_of_month_users,
         {%- for basis, cohort_date in cohort_dates.items() %}
         count(
-            case
-                when
-                    user_days.previous_date
-                    < {{ date_add_days(
-                        'user_cohorts.' ~ cohort_date,
-                        retention_bracket_start(periods_between(
-                            'day', 'user_cohorts.' ~ cohort_date, 'user_days.activity_date'
-                        ))
-                    ) }}
-                    then 1
-            end
-        ) as {{ basis }}_bracket_users{{ ',' if not loop.last }}
+            case when user_days.previous_date < {{ date_add_days(
+                'user_cohorts.' ~ cohort_date,
+                retention_bracket_start(periods_between(
+                    'day', 'user_cohorts.' ~ cohort_date, 'user_days.activity_date'
+                ))
+            ) }} then 1 end
+        ) as {{ basis }}_bracket_users,
         {%- endfor %}
+        user_cohorts.signup_date,
+        user_cohorts.first_active_date,
+        user_days.activity_date
     from user_days
     inner join dates
         on user_days.activity_date = dates.date_day

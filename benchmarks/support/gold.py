@@ -113,11 +113,14 @@ def order_days(connection: duckdb.DuckDBPyConnection, fct_user_days: str) -> Cos
 
     Returns what that window costs beyond a plain copy of the rows.
     """
-    window = re.search(r"lag\(.*?\) as previous_activity_date", fct_user_days, re.DOTALL)
+    window = re.search(
+        r"coalesce\(\s*lag\(.*?\) as previous_activity_date", fct_user_days, re.DOTALL
+    )
     assert window, "fct_user_days has no previous_activity_date"
     select = "create or replace table gold.fct_user_days as select user_id, activity_date"
-    plain = cost(lambda: connection.execute(f"{select} from gold.days as days"))
-    ordered = cost(lambda: connection.execute(f"{select}, {window[0]} from gold.days as days"))
+    days = "(select *, cast(null as date) as last_kept_date from gold.days) as days"
+    plain = cost(lambda: connection.execute(f"{select} from {days}"))
+    ordered = cost(lambda: connection.execute(f"{select}, {window[0]} from {days}"))
     return ordered - plain
 
 

@@ -22,7 +22,6 @@ user_days as (
         -- Nothing before: earlier than every period, so that no comparison is unknown.
         coalesce(previous_activity_date, date '0001-01-01') as previous_date
     from {{ ref('fct_user_days') }}
-    where activity_date <= {{ last_complete_date() }}
 
 ),
 
@@ -88,8 +87,11 @@ final as (
         {{ cohort_date }} as cohort_date,
         activity_date
     from cells
-    -- A person known by an earlier device is active before a sign-up that is still to come.
+    -- A person known by an earlier device is active before a sign-up that is still to come. Of the
+    -- cells and not of the user-days: DuckDB cannot tell how many of those a subquery's answer
+    -- leaves, and builds its hash table of them.
     where {{ cohort_date }} <= {{ last_complete_date() }}
+        and activity_date <= {{ last_complete_date() }}
     group by
         {{ cohort_date }},
         activity_date

@@ -42,7 +42,7 @@ demo: $(RUN_ENV) ## Generate a product, build bronze to gold on DuckDB, print it
 	@echo "==> synapse demo"
 	@$(BIN)/synapse demo
 
-test: $(DEV_ENV) postgres ## Prove that the figures are right (about 20 minutes on 2 cores)
+test: $(DEV_ENV) postgres ## Prove that the figures are right (about 25 minutes on 2 cores)
 	@echo "==> pytest, $(WORKERS) workers"
 	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile
 

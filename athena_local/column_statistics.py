@@ -38,9 +38,9 @@ class ColumnStatistics:
         found = [kept[name.lower()] for name in wanted if name.lower() in kept]
         return found, [name for name in wanted if name.lower() not in kept]
 
-    def delete(self, owner: Owner, name: str) -> bool:
-        """Forget one column's statistics; says whether there were any."""
-        return self._kept.get(owner, {}).pop(name.lower(), None) is not None
+    def delete(self, owner: Owner, name: str) -> None:
+        """Forget one column's statistics, if there are any."""
+        self._kept.get(owner, {}).pop(name.lower(), None)
 
     def forget(self, owner: Owner) -> None:
         """Forget an owner; a table takes its partitions' statistics with it."""

@@ -65,7 +65,10 @@ ARTIFACTS = (
 
 
 def trino_home(
-    cache: Path, say: Callable[[str], None], artifacts: Sequence[Artifact] = ARTIFACTS
+    cache: Path,
+    say: Callable[[str], None],
+    artifacts: Sequence[Artifact] = ARTIFACTS,
+    room_bytes: int = _ROOM_BYTES,
 ) -> Path:
     """The folder of an unpacked Trino; fetches it first where there is none.
 
@@ -78,7 +81,7 @@ def trino_home(
     with locked(cache / "trino.lock"):
         if home.is_dir():
             return home
-        _require_room(cache)
+        _require_room(cache, room_bytes)
         say(f"fetching Trino {VERSION} from Maven Central into {cache} (800 MB, once)")
         repository = cache / "maven"
         archives = [_fetch(artifact, repository) for artifact in artifacts]
@@ -88,11 +91,11 @@ def trino_home(
     return home
 
 
-def _require_room(cache: Path) -> None:
+def _require_room(cache: Path, needed: int) -> None:
     free = shutil.disk_usage(cache).free
-    if free < _ROOM_BYTES:
+    if free < needed:
         raise AthenaLocalError(
-            f"Trino needs {_ROOM_BYTES / 1024**3:.0f} GB in {cache}, and {free / 1024**3:.1f} GB "
+            f"Trino needs {needed / 1024**3:.0f} GB in {cache}, and {free / 1024**3:.1f} GB "
             "are free: make room, or name another folder in ATHENA_LOCAL_CACHE."
         )
 

@@ -16,8 +16,9 @@ from athena_local.bridge import (
 )
 from athena_local.bridge.context import QueryContext
 from athena_local.bridge.errors import ApiError
+from athena_local.bridge.literals import with_doubles
 from athena_local.bridge.names import Reader
-from athena_local.bridge.statements import Statement, StatementKind, classify
+from athena_local.bridge.statements import HIVE_KINDS, Statement, StatementKind, classify
 from athena_local.bridge.tokens import splice
 from athena_local.bridge.values import column_info, plain_column
 
@@ -33,6 +34,8 @@ def run(statement: Statement, context: QueryContext) -> None:
         QueryFailedError: it failed, with Athena's reason.
         QueryCancelledError: it was stopped.
     """
+    if statement.kind not in HIVE_KINDS:
+        statement = with_doubles(statement)
     _RUNNERS.get(statement.kind, _ddl)(statement, context)
 
 

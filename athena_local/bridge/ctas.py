@@ -105,10 +105,19 @@ def rewrite(statement: Statement, database: str, default_location: str) -> Creat
         name=name,
         catalog=catalog,
         sql=sql,
-        query=reader.rest(),
+        query=_query(reader),
         session=rewritten.session,
         properties=rewritten.extra,
     )
+
+
+def _query(reader: Reader) -> str:
+    """The query itself, without WITH [NO] DATA behind it."""
+    tokens = list(reader.tokens[reader.at :])
+    if len(tokens) > 2 and tokens[-1].is_word("DATA"):
+        tail = 3 if tokens[-2].is_word("NO") else 2
+        return reader.statement.text[tokens[0].start : tokens[-tail].start]
+    return reader.rest()
 
 
 @dataclass

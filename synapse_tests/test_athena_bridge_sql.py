@@ -276,8 +276,22 @@ def test_ddl_that_does_not_fit_is_named(sql: str, said: str) -> None:
 
 HIVE_TYPES = st.recursive(
     st.sampled_from(
-        "tinyint smallint int bigint boolean float double string binary date timestamp "
-        "decimal(12,3) varchar(7) char(2)".split()
+        [
+            "tinyint",
+            "smallint",
+            "int",
+            "bigint",
+            "boolean",
+            "float",
+            "double",
+            "string",
+            "binary",
+            "date",
+            "timestamp",
+            "decimal(12,3)",
+            "varchar(7)",
+            "char(2)",
+        ]
     ),
     lambda inner: st.one_of(
         inner.map(lambda one: f"array<{one}>"),

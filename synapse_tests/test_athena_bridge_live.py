@@ -405,7 +405,7 @@ def test_a_workgroup_decides_where_and_how_much(athena: Client, table: str) -> N
     location = result.execution["ResultConfiguration"]["OutputLocation"]
     assert location.startswith(f"{STAGING}/{name}/")
     athena.run(
-        f"CREATE TABLE {table} AS SELECT to_hex(sha512(to_utf8(CAST(n * 7 + m AS varchar)))) AS h "
+        f"CREATE TABLE {table} AS SELECT to_hex(sha512(to_utf8(CAST(n * 500 + m AS varchar)))) AS h "
         "FROM UNNEST(sequence(1, 500)) a (n), UNNEST(sequence(1, 500)) b (m)"
     )
     query = f"SELECT max(h) FROM {table}"

@@ -108,6 +108,8 @@ class TrinoServer:
             "iceberg.register-table-procedure.enabled": "true",
             "iceberg.expire-snapshots.min-retention": "0s",
             "iceberg.remove-orphan-files.min-retention": "0s",
+            # Athena keeps its vacuum_… and optimize_… properties with the table.
+            "iceberg.allowed-extra-properties": "*",
             **self._aws(),
         }
 

@@ -44,8 +44,11 @@ class QueryContext:
         catalog: str | None = None,
         session: dict[str, str] | None = None,
         sink: Sink | None = None,
+        quiet: bool = False,
     ) -> Answer:
         """Run one statement on Trino, adding its cost to the query's.
+
+        With `quiet` it is a question of the bridge's own: it costs the client nothing.
 
         Raises:
             QueryFailedError: as Athena words it.
@@ -69,7 +72,8 @@ class QueryContext:
             return run.run(sink, self._watch)
         finally:
             self._running = None
-            self.scan.add(run.scan)
+            if not quiet:
+                self.scan.add(run.scan)
 
     def _cutoff(self) -> str:
         return f"{self.bytes_cutoff}B"

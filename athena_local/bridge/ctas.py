@@ -88,24 +88,36 @@ def rewrite(statement: Statement, database: str, default_location: str) -> Creat
         _iceberg(properties) if table_type == "iceberg" else _hive(properties, default_location)
     )
     catalog = ICEBERG if table_type == "iceberg" else HIVE
+    if rewritten.extra:
+        rewritten.table["extra_properties"] = property_map(rewritten.extra)
     clause = ", ".join(f"{key} = {value}" for key, value in rewritten.table.items())
     # As many lines as there were, so that the places in Trino's messages stay right.
-    lines = statement.text.count("\n", name_span[1], with_span[1])
+    lines = statement.text.count("\n", *with_span)
+    lead = " " if with_span[0] == name_span[1] else ""
     sql = splice(
         statement.text,
         [
             (*name_span, name.in_catalog(catalog)),
-            (*with_span, f" WITH ({clause})" + "\n" * lines),
+            (*with_span, f"{lead}WITH ({clause})" + "\n" * lines),
         ],
     )
     return Creation(
         name=name,
         catalog=catalog,
         sql=sql,
-        query=reader.rest(),
+        query=_query(reader),
         session=rewritten.session,
         properties=rewritten.extra,
     )
+
+
+def _query(reader: Reader) -> str:
+    """The query itself, without WITH [NO] DATA behind it."""
+    tokens = list(reader.tokens[reader.at :])
+    if len(tokens) > 2 and tokens[-1].is_word("DATA"):
+        tail = 3 if tokens[-2].is_word("NO") else 2
+        return reader.statement.text[tokens[0].start : tokens[-tail].start]
+    return reader.rest()
 
 
 @dataclass
@@ -200,6 +212,13 @@ def _iceberg(properties: dict[str, str]) -> _Rewritten:
             f"INVALID_TABLE_PROPERTY: table property '{min(properties)}' does not exist"
         )
     return out
+
+
+def property_map(properties: dict[str, str]) -> str:
+    """Properties that Trino keeps with an Iceberg table without understanding them."""
+    keys = ", ".join(quote_string(key) for key in properties)
+    values = ", ".join(quote_string(value) for value in properties.values())
+    return f"MAP(ARRAY[{keys}], ARRAY[{values}])"
 
 
 _TRANSFORM = re.compile(r"^\s*(\w+)\s*\(\s*(.+?)\s*\)\s*$")

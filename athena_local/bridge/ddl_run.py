@@ -9,7 +9,7 @@ from typing import Any
 from athena_local.bridge import ddl_model as ddl
 from athena_local.bridge.column_types import trino_type
 from athena_local.bridge.context import QueryContext
-from athena_local.bridge.ctas import ICEBERG, ICEBERG_PROPERTIES
+from athena_local.bridge.ctas import ICEBERG, ICEBERG_PROPERTIES, property_map
 from athena_local.bridge.errors import ErrorType, QueryFailedError
 from athena_local.bridge.glue_tables import GlueTable, is_iceberg, is_view
 from athena_local.bridge.names import TableName
@@ -130,7 +130,7 @@ def _create_iceberg(statement: ddl.CreateTable, context: QueryContext) -> None:
         options["partitioning"] = f"ARRAY[{fields}]"
     extra = _iceberg_properties(statement.properties)
     if extra:
-        options["extra_properties"] = _property_map(extra)
+        options["extra_properties"] = property_map(extra)
     comment = "" if statement.comment is None else f" COMMENT {quote_string(statement.comment)}"
     clause = ", ".join(f"{key} = {value}" for key, value in options.items())
     name = statement.name.in_catalog(ICEBERG)
@@ -145,12 +145,6 @@ def _iceberg_properties(given: dict[str, str]) -> dict[str, str]:
         elif key not in ("table_type", "format", "write_compression"):
             raise failure(f"SemanticException Unsupported table property key: {key}")
     return extra
-
-
-def _property_map(properties: dict[str, str]) -> str:
-    keys = ", ".join(quote_string(key) for key in properties)
-    values = ", ".join(quote_string(value) for value in properties.values())
-    return f"MAP(ARRAY[{keys}], ARRAY[{values}])"
 
 
 def _iceberg_column(column: ddl.ColumnDef) -> str:
@@ -283,7 +277,7 @@ def _(statement: ddl.SetProperties, context: QueryContext) -> None:
         clauses.append(f"format = {quote_string(statement.properties['format'].upper())}")
     extra = _iceberg_properties(statement.properties)
     if extra:
-        clauses.append(f"extra_properties = {_property_map(extra)}")
+        clauses.append(f"extra_properties = {property_map(extra)}")
     if clauses:
         _alter_iceberg(statement.name, context, f"SET PROPERTIES {', '.join(clauses)}")
 

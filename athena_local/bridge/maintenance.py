@@ -5,19 +5,16 @@ https://docs.aws.amazon.com/athena/latest/ug/querying-iceberg-data-optimization.
 
 from __future__ import annotations
 
-import math
-from datetime import UTC, datetime
-
 from athena_local.bridge.context import QueryContext
-from athena_local.bridge.ctas import ICEBERG
+from athena_local.bridge.ctas import ICEBERG, property_map
 from athena_local.bridge.errors import QueryFailedError
 from athena_local.bridge.glue_tables import is_iceberg
 from athena_local.bridge.names import Reader, TableName
 from athena_local.bridge.statements import Statement
 
-# Athena's defaults.
+# Athena's default; one snapshot is always kept.
 _SNAPSHOT_AGE_SECONDS = 432_000
-_SNAPSHOTS_TO_KEEP = 1
+_ICEBERG_KEEP = "history.expire.min-snapshots-to-keep"
 
 
 def optimize(statement: Statement, context: QueryContext) -> None:
@@ -49,12 +46,11 @@ def vacuum(statement: Statement, context: QueryContext) -> None:
     _check(name, context)
     properties = _properties(name, context)
     age = int(properties.get("vacuum_max_snapshot_age_seconds", _SNAPSHOT_AGE_SECONDS))
-    keep = int(properties.get("vacuum_min_snapshots_to_keep", _SNAPSHOTS_TO_KEEP))
-    threshold = max(age, _age_of_snapshot(name, context, keep))
+    _keep_at_least(name, context, properties)
     table = name.in_catalog(ICEBERG)
-    for procedure, seconds in (("expire_snapshots", threshold), ("remove_orphan_files", age)):
+    for procedure in ("expire_snapshots", "remove_orphan_files"):
         context.run(
-            f"ALTER TABLE {table} EXECUTE {procedure}(retention_threshold => '{seconds}s')",
+            f"ALTER TABLE {table} EXECUTE {procedure}(retention_threshold => '{age}s')",
             catalog=ICEBERG,
         )
 
@@ -75,14 +71,13 @@ def _properties(name: TableName, context: QueryContext) -> dict[str, str]:
     return {row[0]: row[1] for row in answer.rows}
 
 
-def _age_of_snapshot(name: TableName, context: QueryContext, keep: int) -> int:
-    """Seconds since the `keep`-th newest snapshot, rounded up: what is younger stays."""
-    if keep <= 1:
-        return 0
-    answer = context.run(
-        f"SELECT to_unixtime(committed_at) FROM {_suffixed(name, 'snapshots')} "
-        f"ORDER BY 1 DESC LIMIT {keep}"
+def _keep_at_least(name: TableName, context: QueryContext, properties: dict[str, str]) -> None:
+    """Tell Iceberg how many snapshots stay whatever their age: its own property does that."""
+    keep = properties.get("vacuum_min_snapshots_to_keep")
+    if keep is None or properties.get(_ICEBERG_KEEP) == keep:
+        return
+    context.run(
+        f"ALTER TABLE {name.in_catalog(ICEBERG)} SET PROPERTIES extra_properties = "
+        f"{property_map({_ICEBERG_KEEP: str(int(keep))})}",
+        catalog=ICEBERG,
     )
-    if not answer.rows:
-        return 0
-    return math.ceil(datetime.now(UTC).timestamp() - float(answer.rows[-1][0])) + 1

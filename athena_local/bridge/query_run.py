@@ -15,9 +15,10 @@ from athena_local.bridge import (
     views,
 )
 from athena_local.bridge.context import QueryContext
-from athena_local.bridge.errors import ApiError
+from athena_local.bridge.errors import ApiError, ErrorType, QueryFailedError
+from athena_local.bridge.literals import with_doubles
 from athena_local.bridge.names import Reader
-from athena_local.bridge.statements import Statement, StatementKind, classify
+from athena_local.bridge.statements import HIVE_KINDS, Statement, StatementKind, classify
 from athena_local.bridge.tokens import splice
 from athena_local.bridge.values import column_info, plain_column
 
@@ -33,6 +34,8 @@ def run(statement: Statement, context: QueryContext) -> None:
         QueryFailedError: it failed, with Athena's reason.
         QueryCancelledError: it was stopped.
     """
+    if statement.kind not in HIVE_KINDS:
+        statement = with_doubles(statement)
     _RUNNERS.get(statement.kind, _ddl)(statement, context)
 
 
@@ -56,9 +59,35 @@ def _report_count(context: QueryContext, count: int | None) -> None:
 def _ctas(statement: Statement, context: QueryContext) -> None:
     place = f"{context.output_location.rstrip('/')}/tables/{context.query_id}"
     creation = ctas.rewrite(statement, context.database, place)
+    if creation.catalog == ctas.ICEBERG:
+        _check_timestamps(creation, context)
     answer = context.run(creation.sql, session=creation.session)
     _report_count(context, answer.update_count)
     context.output = place
+
+
+def _check_timestamps(creation: ctas.Creation, context: QueryContext) -> None:
+    """Refuse what Athena refuses in a new Iceberg table: a timestamp without six digits.
+
+    Trino would widen it by itself, and the statement would fail in production only.
+    """
+    try:
+        answer = context.run(f"SELECT * FROM (\n{creation.query}\n) LIMIT 0", quiet=True)
+    except QueryFailedError:
+        # The statement itself will say what is wrong, and where.
+        return
+    for column in answer.columns:
+        signature = column["typeSignature"]
+        if signature["rawType"] in ("timestamp", "timestamp with time zone"):
+            precision = signature["arguments"][0]["value"]
+            wanted = column["type"].replace(f"({precision})", "(6)")
+            if precision != 6:
+                raise QueryFailedError(
+                    f"NOT_SUPPORTED: Timestamp precision ({precision}) not supported for Iceberg. "
+                    f'Use "{wanted}" instead. Column: {column["name"]}',
+                    type=ErrorType.ICEBERG,
+                    name="NOT_SUPPORTED",
+                )
 
 
 def _explain(statement: Statement, context: QueryContext) -> None:

@@ -72,7 +72,8 @@ _BY_WORD = {
     "DESCRIBE": StatementKind.DESCRIBE,
     "DESC": StatementKind.DESCRIBE,
 }
-_HIVE_KINDS = frozenset(
+# Written in Hive's grammar; all others in Trino's.
+HIVE_KINDS = frozenset(
     {
         StatementKind.CREATE_DATABASE,
         StatementKind.DROP_DATABASE,
@@ -128,7 +129,7 @@ def classify(sql: str) -> Statement:
         tokens = tokenize(sql, Dialect.HIVE)
     text, tokens = _one_statement(sql, tokens)
     kind = _kind(text, tokens)
-    if kind in _HIVE_KINDS:
+    if kind in HIVE_KINDS:
         tokens = tokenize(text, Dialect.HIVE)
     return Statement(kind, text, tuple(tokens))
 

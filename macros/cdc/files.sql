@@ -9,12 +9,14 @@
 {%- endmacro %}
 
 
-{# Paths of the accepted files of a source that this model must read now: all of them on a first
-   build or a full refresh, else those it has not seen. #}
+{# The accepted files of a source that this model must read now ([{path, layout}]): all of them on a
+   first build or a full refresh, else those it has not seen. #}
 {% macro files_to_read(source, model_name) -%}
     {%- if not ops_table_exists('files_accepted') -%}{%- do return([]) -%}{%- endif -%}
     {%- set listing -%}
-        select distinct files_accepted.path
+        select distinct
+            files_accepted.path,
+            coalesce(files_accepted.layout, '') as layout
         from {{ ops_relation('files_accepted') }} as files_accepted
         where files_accepted.source = {{ sql_text(source) }}
             {%- if is_incremental() %}
@@ -22,7 +24,11 @@
             {%- endif %}
         order by files_accepted.path
     {%- endset -%}
-    {%- do return(run_query(listing).columns[0].values() | list) -%}
+    {%- set files = [] -%}
+    {%- for row in run_query(listing).rows -%}
+        {%- do files.append({'path': row[0], 'layout': row[1] or ''}) -%}
+    {%- endfor -%}
+    {%- do return(files) -%}
 {%- endmacro %}
 
 

@@ -9,17 +9,20 @@ from __future__ import annotations
 
 import hashlib
 import re
+from calendar import monthrange
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from synapse.declarations import Column, Declarations, DmsTable
 from synapse.ingest.model import ManifestRow
 
-# Dated folders of these years are projected; a file in any other is a table of its own.
+# Dated folders of the years 2010 to 2099; a file in any other is in a table of its own, because one
+# event that claims to be of 1970 would have every query list 20,000 folders.
 _DATED = re.compile(
     r"(bronze/.+|consolidated/[^/]+)/((?:date=)?)(20[1-9][0-9][-/][0-9]{2}[-/][0-9]{2})/[^/]+"
 )
-_FIRST_YEAR, _LAST_YEAR = 2010, 2099
 _COUNTED = ("s", "ms", "us", "ns")
 _LINEAGE = (
     Column("_kafka_partition", "integer"),
@@ -36,7 +39,9 @@ class BronzeTable:
 
     database: without the deployment's prefix. location: folder, relative to the lake. columns:
     (name, Glue type). day_folder: a date's folder below the location, with ${landed_day} for
-    the date; None for a table without partitions. day_format: Java's pattern of that date.
+    the date; None for a table without partitions. day_format: Java's pattern of that date. days:
+    the first and the last of them, in that format, with a comma between: whole months, so that the
+    table does not change every day.
     """
 
     database: str
@@ -45,16 +50,7 @@ class BronzeTable:
     columns: tuple[tuple[str, str], ...]
     day_folder: str | None = None
     day_format: str | None = None
-
-    @property
-    def days(self) -> str:
-        """The range of dates that are projected, in their format."""
-        separator = "-" if self.day_format and "-" in self.day_format else "/"
-        first, last = (_FIRST_YEAR, 1, 1), (_LAST_YEAR, 12, 31)
-        return ",".join(
-            separator.join((f"{year}", f"{month:02}", f"{day:02}"))
-            for year, month, day in (first, last)
-        )
+    days: str = ""
 
 
 MANIFEST = BronzeTable(
@@ -81,37 +77,58 @@ MANIFEST = BronzeTable(
 
 
 def bronze_tables(declarations: Declarations, rows: Iterable[ManifestRow]) -> list[BronzeTable]:
-    """The tables through which Athena reads these files, each once."""
-    found: dict[BronzeTable, None] = {}
+    """The tables through which Athena reads these files."""
+    days: dict[tuple[str, _Folder, str], list[str]] = defaultdict(list)
     for row in rows:
-        target = declarations.table_of(row.source) or declarations.topic_of(row.source)
+        folder, day = _place(row.path)
+        days[row.source, folder, row.layout].append(day)
+    tables = []
+    for (source, folder, layout), found in days.items():
+        target = declarations.table_of(source) or declarations.topic_of(source)
         if target is None:
             continue  # no longer declared, so that no model reads it
-        prefix, day_folder, day_format = _place(row.path)
-        kind = "dated" if day_folder else "flat"
-        text = f"{prefix}|{kind}|{row.layout}"
-        name = target.name if isinstance(target, DmsTable) else target.table
-        table = BronzeTable(
-            database=target.dataset,
-            name=f"{name}__{hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()[:12]}",
-            location=prefix,
-            columns=_columns(
-                _landed(target) if isinstance(target, DmsTable) else (*target.columns, *_LINEAGE),
-                row.layout,
-            ),
-            day_folder=day_folder,
-            day_format=day_format,
+        text = f"{folder.prefix}|{'dated' if folder.below else 'flat'}|{layout}"
+        digest = hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()[:12]
+        if isinstance(target, DmsTable):
+            table, columns = target.name, _landed(target)
+        else:
+            table, columns = target.table, (*target.columns, *_LINEAGE)
+        tables.append(
+            BronzeTable(
+                database=target.dataset,
+                name=f"{table}__{digest}",
+                location=folder.prefix,
+                columns=_columns(columns, layout),
+                day_folder=folder.below,
+                day_format=folder.pattern,
+                days=_months(min(found), max(found)) if folder.below else "",
+            )
         )
-        found.setdefault(table)
-    return list(found)
+    return tables
 
 
-def _place(path: str) -> tuple[str, str | None, str | None]:
+class _Folder(NamedTuple):
+    """prefix: relative to the lake. below, pattern: day_folder and day_format of its table."""
+
+    prefix: str
+    below: str | None = None
+    pattern: str | None = None
+
+
+def _place(path: str) -> tuple[_Folder, str]:
+    """The folder of a file's table, and the file's date as its folder spells it."""
     dated = _DATED.fullmatch(path)
     if dated is None:
-        return path.rsplit("/", 1)[0], None, None
+        return _Folder(path.rsplit("/", 1)[0]), ""
     separator = dated[3][4]
-    return dated[1], f"{dated[2]}${{landed_day}}", f"yyyy{separator}MM{separator}dd"
+    pattern = f"yyyy{separator}MM{separator}dd"
+    return _Folder(dated[1], f"{dated[2]}${{landed_day}}", pattern), dated[3]
+
+
+def _months(first: str, last: str) -> str:
+    """From the first date of the one's month to the last of the other's."""
+    length = monthrange(int(last[:4]), int(last[5:7]))[1]
+    return f"{first[:8]}01,{last[:8]}{length}"
 
 
 def _landed(table: DmsTable) -> tuple[Column, ...]:

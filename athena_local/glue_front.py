@@ -102,7 +102,7 @@ class GlueFront:
             if expected is not None:
                 found = await call.ask("GetTable", Name=call.table.table)
                 if found.status_code == 200:
-                    current = json.loads(found.body)["Table"]["VersionId"]
+                    current = json.loads(bytes(found.body))["Table"]["VersionId"]
                     if str(expected) != current:
                         return _error(
                             "ConcurrentModificationException",
@@ -126,7 +126,7 @@ class GlueFront:
     async def _create_partitions(self, call: _Call) -> Response:
         inputs = call.body.get("PartitionInputList") or [call.body.get("PartitionInput") or {}]
         made = await call.hand_on()
-        refused = json.loads(made.body or b"{}").get("Errors") or []
+        refused = json.loads(bytes(made.body) or b"{}").get("Errors") or []
         there_before = [error.get("PartitionValues") for error in refused]
         for each in inputs:
             values = each.get("Values", [])
@@ -225,14 +225,14 @@ class _Call:
         return Owner(table.region, table.database, table.table, tuple(values))
 
     async def hand_on(self, without: str | None = None) -> Response:
-        """moto's answer to the request, as it is or without one of its fields."""
+        """Moto's answer to the request, as it is or without one of its fields."""
         content = self._content
         if without is not None:
             content = json.dumps({k: v for k, v in self.body.items() if k != without}).encode()
         return await self._send(self._headers, content)
 
     async def ask(self, operation: str, **fields: Any) -> Response:
-        """moto's answer to another question about the same database."""
+        """Moto's answer to another question about the same database."""
         headers = {**self._headers, "x-amz-target": _TARGET + operation}
         body = {"DatabaseName": self.body.get("DatabaseName"), **fields}
         return await self._send(headers, json.dumps(body).encode())

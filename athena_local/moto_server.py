@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from moto.moto_server.werkzeug_app import (
     DomainDispatcherApplication,
@@ -14,6 +14,9 @@ from moto.moto_server.werkzeug_app import (
 from werkzeug.serving import make_server
 
 from athena_local.s3_reads import S3Reads
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
 
 
 class _Dispatcher(DomainDispatcherApplication):
@@ -30,13 +33,18 @@ class _Dispatcher(DomainDispatcherApplication):
         return self._backends[host]
 
 
+def dispatcher() -> WSGIApplication:
+    """Moto's services, each found by what a request says about itself."""
+    return _Dispatcher()
+
+
 def main() -> None:
     """Serve on a port of this machine until stopped."""
     parser = argparse.ArgumentParser(prog="python -m athena_local.moto_server")
     parser.add_argument("--port", type=int, required=True)
     arguments = parser.parse_args()
     logging.getLogger("werkzeug").setLevel(logging.ERROR)  # a line for each request says nothing
-    application = S3Reads(_Dispatcher())
+    application = S3Reads(dispatcher())
     make_server(
         "127.0.0.1",
         arguments.port,

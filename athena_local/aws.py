@@ -32,7 +32,10 @@ def create_buckets(s3_url: str) -> None:
     Without an AWS client: one reads the profiles of whoever calls, which are not for us.
     """
     scope = f"{ACCESS_KEY}/20200101/{REGION}/s3/aws4_request"
-    headers = {"Authorization": f"AWS4-HMAC-SHA256 Credential={scope}, Signature=none"}
+    headers = {
+        "Authorization": f"AWS4-HMAC-SHA256 Credential={scope}, Signature=none",
+        "Content-Type": "application/xml",
+    }
     body = (
         '<CreateBucketConfiguration xmlns="http://s3.amazonaws.com/doc/2006-03-01/">'
         f"<LocationConstraint>{REGION}</LocationConstraint></CreateBucketConfiguration>"

@@ -85,6 +85,22 @@ where any_file."$path" in ({{ sql_texts(branch.paths) }})
 {%- endmacro %}
 
 
+{# How many characters of file names a statement may hold, none for any number. Models name their files up
+   to three times.
+   Fails without: Athena takes statements of 262,144 characters, which a rebuild of some months exceeds. #}
+{% macro characters_of_paths() -%}
+    {{ return(adapter.dispatch('characters_of_paths', 'synapse')()) }}
+{%- endmacro %}
+
+{% macro default__characters_of_paths() -%}
+    {%- do return(none) -%}
+{%- endmacro %}
+
+{% macro athena__characters_of_paths() -%}
+    {%- do return(70000) -%}
+{%- endmacro %}
+
+
 {# Where a file of the manifest lies: {prefix, day}; day is the date of its folder as the folder spells
    it, none for files that lie in no dated folder of the years for which partitions are projected. #}
 {% macro bronze_place(path) -%}

@@ -158,13 +158,11 @@
     {%- for part in parts if part | replace(root, '', 1) not in known -%}
         {%- do new.append(part) -%}
     {%- endfor -%}
-    {%- if gone | length > 0 -%}
-        {%- do run_query(
-            'delete from ' ~ accepted ~ ' where part in ('
-            ~ sql_texts(gone) ~ ')'
-        ) -%}
-    {%- endif -%}
-    {%- if new | length > 0 -%}
+    {# So many names fit into a statement of any engine. #}
+    {%- for some in gone | batch(1000) -%}
+        {%- do run_query('delete from ' ~ accepted ~ ' where part in (' ~ sql_texts(some) ~ ')') -%}
+    {%- endfor -%}
+    {%- for some in new | batch(1000) -%}
         {%- set insert_new -%}
             insert into {{ accepted }}
             select
@@ -182,10 +180,10 @@
                 manifest.ingested_at,
                 manifest.as_of,
                 manifest.layout
-            from {{ read_manifest_parts(new) }} as manifest
+            from {{ read_manifest_parts(some) }} as manifest
         {%- endset -%}
         {%- do run_query(insert_new) -%}
-    {%- endif -%}
+    {%- endfor -%}
 {%- endmacro %}
 
 

@@ -26,7 +26,7 @@ export DO_NOT_TRACK := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup deps demo test proof postgres maven lint conventions format docs bench lock clean
+.PHONY: help setup deps demo test proof athena postgres maven lint conventions format docs bench lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -49,6 +49,10 @@ test: $(DEV_ENV) postgres maven ## Prove that the figures are right (about 25 mi
 proof: $(DEV_ENV) postgres maven ## Every proof at full size: all seeds, all kill points
 	@echo "==> pytest at full size, $(WORKERS) workers"
 	@SYNAPSE_PROOF=full $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile
+
+athena: $(DEV_ENV) maven ## The whole project on a local Athena: every table equals DuckDB's
+	@echo "==> a hostile lake on Athena and on DuckDB"
+	@$(BIN)/python -m pytest synapse_tests/test_athena_project.py
 
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 postgres: ## Install PostgreSQL where there is none: the state store is tested on a real one

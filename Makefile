@@ -26,7 +26,7 @@ export DO_NOT_TRACK := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup deps demo test proof postgres lint conventions format docs bench lock clean
+.PHONY: help setup deps demo test proof athena postgres maven lint conventions format docs bench lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,13 +42,17 @@ demo: $(RUN_ENV) ## Generate a product, build bronze to gold on DuckDB, print it
 	@echo "==> synapse demo"
 	@$(BIN)/synapse demo
 
-test: $(DEV_ENV) postgres ## Prove that the figures are right (about 25 minutes on 2 cores)
+test: $(DEV_ENV) postgres maven ## Prove that the figures are right (about 25 minutes on 2 cores)
 	@echo "==> pytest, $(WORKERS) workers"
 	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile
 
-proof: $(DEV_ENV) postgres ## Every proof at full size: all seeds, all kill points
+proof: $(DEV_ENV) postgres maven ## Every proof at full size: all seeds, all kill points
 	@echo "==> pytest at full size, $(WORKERS) workers"
 	@SYNAPSE_PROOF=full $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile
+
+athena: $(DEV_ENV) maven ## The whole project on a local Athena: every table equals DuckDB's
+	@echo "==> a hostile lake on Athena and on DuckDB"
+	@$(BIN)/python -m pytest synapse_tests/test_athena_project.py
 
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 postgres: ## Install PostgreSQL where there is none: the state store is tested on a real one
@@ -58,6 +62,14 @@ postgres: ## Install PostgreSQL where there is none: the state store is tested o
 		$(SUDO) env DEBIAN_FRONTEND=noninteractive \
 			apt-get install -y -qq --no-install-recommends postgresql >/dev/null; \
 	} || { echo "install PostgreSQL (initdb and pg_ctl) and run make again" >&2; exit 1; }
+
+maven: ## Install Maven where there is none: it fetches Trino, Athena's engine
+	@command -v mvn >/dev/null || { \
+		echo "==> Maven, from Debian's packages"; \
+		$(SUDO) apt-get update -qq && \
+		$(SUDO) env DEBIAN_FRONTEND=noninteractive \
+			apt-get install -y -qq --no-install-recommends maven >/dev/null; \
+	} || { echo "install Maven (mvn) and run make again" >&2; exit 1; }
 
 lint: conventions ## Check style, types, conventions and secrets
 	@echo "==> ruff"

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import boto3
-from botocore.config import Config
-from botocore.exceptions import ClientError
+from athena_local.local_http import put
 
 REGION = "sa-east-1"
 ACCESS_KEY = "testing"
@@ -29,20 +27,18 @@ def environment(s3_url: str, glue_url: str, athena_url: str) -> dict[str, str]:
 
 
 def create_buckets(s3_url: str) -> None:
-    """Make the buckets that the environment names, where they are not there yet."""
-    client = boto3.client(
-        "s3",
-        endpoint_url=s3_url,
-        region_name=REGION,
-        aws_access_key_id=ACCESS_KEY,
-        aws_secret_access_key=SECRET_KEY,
-        config=Config(s3={"addressing_style": "path"}),
+    """Make the buckets that the environment names, where they are not there yet.
+
+    Without an AWS client: one reads the profiles of whoever calls, which are not for us.
+    """
+    scope = f"{ACCESS_KEY}/20200101/{REGION}/s3/aws4_request"
+    headers = {
+        "Authorization": f"AWS4-HMAC-SHA256 Credential={scope}, Signature=none",
+        "Content-Type": "application/xml",
+    }
+    body = (
+        '<CreateBucketConfiguration xmlns="http://s3.amazonaws.com/doc/2006-03-01/">'
+        f"<LocationConstraint>{REGION}</LocationConstraint></CreateBucketConfiguration>"
     )
     for bucket in (DATA_BUCKET, STAGING_BUCKET):
-        try:
-            client.create_bucket(
-                Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION}
-            )
-        except ClientError as error:
-            if error.response["Error"]["Code"] != "BucketAlreadyOwnedByYou":
-                raise
+        put(f"{s3_url}/{bucket}", body.encode(), headers)

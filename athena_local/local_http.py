@@ -22,3 +22,10 @@ def fetch_json(url: str, body: bytes | None = None, headers: dict[str, str] | No
     """The JSON that a GET, or with a body a POST, is answered with. Raises OSError."""
     with _OPENER.open(urllib.request.Request(url, body, headers or {}), timeout=30) as answer:
         return json.load(answer)
+
+
+def put(url: str, body: bytes, headers: dict[str, str]) -> None:
+    """PUT a body. Raises OSError when it is refused."""
+    request = urllib.request.Request(url, body, headers, method="PUT")
+    with _OPENER.open(request, timeout=30):
+        pass

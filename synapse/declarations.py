@@ -55,7 +55,7 @@ class DmsTable:
 
     prefixes: folders below bronze/dms; the first is <schema>/<name>. A LOAD set under another one
     than the last is a reload (CONTRACT 1.1). reload_at: epoch number (as text) or prefix -> its
-    instant (naive UTC), for loads that carry no transfer time.
+    instant (naive UTC), for loads that carry no transfer time. dataset: schema of the dbt source.
     """
 
     schema: str
@@ -68,6 +68,7 @@ class DmsTable:
     sequence_column: str = "dms_change_seq"
     prefixes: tuple[str, ...] = ()
     reload_at: Mapping[str, datetime] = field(default_factory=dict, compare=False)
+    dataset: str = ""
 
     @property
     def source(self) -> str:
@@ -79,6 +80,13 @@ class DmsTable:
         """Kafka topic on which Debezium would deliver the table."""
         return f"cdc.{self.schema}.{self.name}"
 
+    @property
+    def moments(self) -> tuple[str, ...]:
+        """Columns of a file that may hold moments: declared ones, before images, commit time."""
+        declared = [column.name for column in self.columns if column.data_type == "timestamp"]
+        before = [f"BI_{name}" for name in self.key if name in declared]
+        return (*declared, *before, self.commit_column)
+
     def column(self, name: str) -> Column:
         """The declared column of that name."""
         return next(column for column in self.columns if column.name == name)
@@ -86,11 +94,15 @@ class DmsTable:
 
 @dataclass(frozen=True)
 class Topic:
-    """A Kafka topic landed by the Connect S3 sink; table is the name of its dbt source table."""
+    """A Kafka topic landed by the Connect S3 sink.
+
+    table: name of its dbt source table; dataset: schema of the dbt source.
+    """
 
     name: str
     table: str
     columns: tuple[Column, ...]
+    dataset: str = ""
 
     @property
     def source(self) -> str:
@@ -172,6 +184,7 @@ def _read_source(
 ) -> None:
     where = f"{file}, source {source.get('name', '(without a name)')}"
     schema = _meta(source, where).get("source_schema")
+    dataset = str(source.get("schema") or source.get("name"))
     for entry in _mapping_list(source, "tables", where):
         name = entry.get("name")
         if not isinstance(name, str) or not name:
@@ -181,17 +194,19 @@ def _read_source(
         if schema is not None:
             if not isinstance(schema, str) or "/" in schema:
                 raise SynapseError(f"{where}: `source_schema` must be the name of a schema.")
-            tables.append(_table(entry, meta.get("cdc"), schema, name, at))
+            tables.append(_table(entry, meta.get("cdc"), schema, name, dataset, at))
         elif "cdc" in meta:
             raise SynapseError(
                 f"{at}: has `cdc` but its source has no `config.meta.source_schema` "
                 "(the folder below bronze/dms)."
             )
         elif "topic" in meta:
-            topics.append(Topic(_text(meta, "topic", at), name, _columns(entry, at)))
+            topics.append(Topic(_text(meta, "topic", at), name, _columns(entry, at), dataset))
 
 
-def _table(entry: dict[str, Any], cdc: Any, schema: str, name: str, at: str) -> DmsTable:
+def _table(
+    entry: dict[str, Any], cdc: Any, schema: str, name: str, dataset: str, at: str
+) -> DmsTable:
     if not isinstance(cdc, dict):
         raise SynapseError(f"{at}: needs `config.meta.cdc` with at least `key: [...]`.")
     columns = _columns(entry, at)
@@ -229,6 +244,7 @@ def _table(entry: dict[str, Any], cdc: Any, schema: str, name: str, at: str) -> 
         sequence_column=_text(cdc, "sequence_column", at, "dms_change_seq"),
         prefixes=tuple(dict.fromkeys(prefixes)),
         reload_at=_instants(cdc, prefixes, at),
+        dataset=dataset,
     )
 
 

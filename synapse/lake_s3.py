@@ -50,6 +50,8 @@ class S3Lake:
 
     def __init__(self, location: str, root: Path) -> None:
         self.root = root
+        # The state store may lie here too, on a machine that has never seen the lake.
+        root.mkdir(parents=True, exist_ok=True)
         self.location = location.rstrip("/")
         self.requests = 0
         self.passed_over: set[str] = set()  # keys are always text

@@ -23,7 +23,7 @@ _SECONDS = 120
 def client(service: str, url: str) -> Any:
     """boto3's client of a service at a URL; boto3 ships no types."""
     return boto3.client(
-        service,
+        service,  # type: ignore[call-overload]
         endpoint_url=url,
         region_name=aws.REGION,
         aws_access_key_id=aws.ACCESS_KEY,

@@ -13,12 +13,14 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+from athena_local.instance import Instance
 from synapse.generate.calendar import DEFAULT_START
 from synapse.generate.service import generate
 from synapse.ingest.service import ingest
 from synapse.runner.clock import end_of_date
 from synapse.settings import Settings
 from synapse_tests.arrivals import Arrivals
+from synapse_tests.athena_stack import shared_instance
 from synapse_tests.builds import CHOICE, HOSTILE, USERS, Build, chosen_builds
 from synapse_tests.lakes import PROJECT_DIR, TIMEZONE, is_full_proof, lake_settings, run_daily
 from synapse_tests.oracle import Product
@@ -126,3 +128,9 @@ def built(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 def product(built: DailySteps) -> Product:
     """The oracle's view of the same lake."""
     return load_product(built.settings.lake, PROJECT_DIR / "seeds", TIMEZONE, built.last)
+
+
+@pytest.fixture(scope="session")
+def athena(tmp_path_factory: pytest.TempPathFactory) -> Instance:
+    """A local Athena that serves, the same one for every test of the run."""
+    return shared_instance(tmp_path_factory.getbasetemp())

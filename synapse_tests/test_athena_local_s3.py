@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import threading
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -166,30 +166,22 @@ def test_listing_while_others_write_misses_nothing_that_was_there(
     fast = both[0]
     for number in range(60):
         fast.put_object(Bucket=bucket, Key=f"old/{number:03}", Body=b"")
-    stop = threading.Event()
 
-    def write(name: str) -> Callable[[], None]:
-        def go_on() -> None:
-            for number in itertools.count():
-                if stop.is_set():
-                    return
-                fast.put_object(Bucket=bucket, Key=f"{name}/{number:05}", Body=b"")
+    def write(name: str) -> None:
+        for number in range(80):
+            fast.put_object(Bucket=bucket, Key=f"{name}/{number:05}", Body=b"")
 
-        return go_on
-
-    threads = [threading.Thread(target=write(name)) for name in ("new", "o", "p")]
+    threads = [threading.Thread(target=write, args=(name,)) for name in ("new", "o", "p")]
     for thread in threads:
         thread.start()
-    try:
-        for _ in range(10):
-            asked = {"Bucket": bucket, "PaginationConfig": {"PageSize": 7}}
-            names = [item["Key"] for item in pages(fast, **asked)[0]]
-            assert sum(name.startswith("old/") for name in names) == 60
-            assert names == sorted(set(names))
-    finally:
-        stop.set()
-        for thread in threads:
-            thread.join()
+    asked = {"Bucket": bucket, "PaginationConfig": {"PageSize": 25}}
+    while any(thread.is_alive() for thread in threads):
+        names = [item["Key"] for item in pages(fast, **asked)[0]]
+        assert sum(name.startswith("old/") for name in names) == 60
+        assert names == sorted(set(names))
+    for thread in threads:
+        thread.join()
+    assert len(pages(fast, **asked)[0]) == 60 + 3 * 80
 
 
 def test_the_plain_client_of_boto3_is_served(both: tuple[Any, Any], bucket: str) -> None:

@@ -17,7 +17,7 @@
         unique_key=['table_name', 'row_key'],
         on_schema_change='append_new_columns',
         post_hook=hooks,
-        meta={'void_column': 'tied_count'},
+        meta={'void_column': 'tied_count', 'row_columns': ['order_value', 'epoch']},
     ) -}}
     {%- if not execute -%}{%- do return('select 1 as placeholder') -%}{%- endif -%}
     {%- set selects = [] -%}
@@ -60,7 +60,8 @@ from (
         {{ cdc_key_text(table, 'placed') }} as row_key,
         case
             when placed._order_seq <> '' then placed._order_seq
-            else {{ canonical_text('placed._order_at', 'timestamp') }}
+            -- Load rows may have neither.
+            else coalesce({{ canonical_text('placed._order_at', 'timestamp') }}, '')
         end as order_value,
         cast(placed._epoch as bigint) as epoch,
         count(*) as change_count,

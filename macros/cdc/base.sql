@@ -11,13 +11,33 @@
         on_schema_change='append_new_columns',
         post_hook=[
             "{{ forget_files_seen(this.identifier, cdc_fed_models('" ~ table_name ~ "')) }}",
+            "{{ cdc_read_further('" ~ table_name ~ "', '" ~ source_name ~ "') }}",
             "{{ cdc_mark_files_seen('" ~ table_name ~ "', '" ~ source_name ~ "') }}",
         ],
     ) -}}
     {%- set bronze = source(source_name, table_name) -%}
     {%- if not execute -%}{%- do return('select 1 as placeholder') -%}{%- endif -%}
     {%- set table = cdc_table(table_name, source_name) -%}
-    {%- set files = files_to_read(table.source, model.name) -%}
+    {%- set files = files_by_statement(files_to_read(table.source, model.name))[0] -%}
+    {{ cdc_base_rows(table, bronze, files, is_incremental()) }}
+{%- endmacro %}
+
+
+{# Post-hook of a base model, before its files count as seen: reads those that its own statement had no
+   room for. #}
+{% macro cdc_read_further(table_name, source_name) -%}
+    {%- if execute and characters_of_paths() is not none -%}
+        {%- set table = cdc_table(table_name, source_name) -%}
+        {%- set bronze = source(source_name, table_name) -%}
+        {%- for files in files_by_statement(files_to_read(table.source, model.name, true))[1:] -%}
+            {%- do append_to_this(cdc_base_rows(table, bronze, files, true)) -%}
+        {%- endfor -%}
+    {%- endif -%}
+{%- endmacro %}
+
+
+{# The changes of these files that the table does not hold, or all of them where it is built from them. #}
+{% macro cdc_base_rows(table, bronze, files, is_appending) -%}
     {%- set has_truncates = cdc_truncate_files(table) | length > 0 -%}
 
 with accepted as (
@@ -118,7 +138,7 @@ delivered as (
     where repeated._delivery_number = 1
 
 )
-{%- if is_incremental() %},
+{%- if is_appending %},
 
 known as (
 
@@ -143,7 +163,7 @@ known as (
 select
     {{ cdc_base_columns(table, 'delivered') | indent(4) }}
 from delivered
-{%- if is_incremental() %}
+{%- if is_appending %}
 where not exists (
     select 1
     from known

@@ -121,12 +121,13 @@ from (
 
 
 {# Configuration that stg_dms__ and hist_dms__ share; called at parse time only, when dbt reads it. #}
-{% macro cdc_fold_config(table_name, source_name, strategy) -%}
+{% macro cdc_fold_config(table_name, source_name, strategy, more_meta={}) -%}
     {{- config(
         materialized='incremental',
         incremental_strategy=strategy,
+        unique_key=declared_unique_key(),
         on_schema_change='append_new_columns',
         post_hook="{{ mark_pending_seen('base_dms__" ~ table_name ~ "', this.identifier) }}",
-        meta={'cdc_table': table_name, 'cdc_source': source_name},
+        meta=dict({'cdc_table': table_name, 'cdc_source': source_name}, **more_meta),
     ) -}}
 {%- endmacro %}

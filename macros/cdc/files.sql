@@ -9,20 +9,52 @@
 {%- endmacro %}
 
 
-{# Paths of the accepted files of a source that this model must read now: all of them on a first
-   build or a full refresh, else those it has not seen. #}
-{% macro files_to_read(source, model_name) -%}
+{# The accepted files of a source that this model must read now ([{path, layout}]): all of them on a
+   first build or a full refresh, else those it has not seen. #}
+{% macro files_to_read(source, model_name, unseen_only=false) -%}
     {%- if not ops_table_exists('files_accepted') -%}{%- do return([]) -%}{%- endif -%}
     {%- set listing -%}
-        select distinct files_accepted.path
+        select distinct
+            files_accepted.path,
+            coalesce(files_accepted.layout, '') as layout
         from {{ ops_relation('files_accepted') }} as files_accepted
         where files_accepted.source = {{ sql_text(source) }}
-            {%- if is_incremental() %}
+            {%- if is_incremental() or unseen_only %}
             and {{ file_is_unseen(model_name) }}
             {%- endif %}
         order by files_accepted.path
     {%- endset -%}
-    {%- do return(run_query(listing).columns[0].values() | list) -%}
+    {%- set files = [] -%}
+    {%- for row in run_query(listing).rows -%}
+        {%- do files.append({'path': row[0], 'layout': row[1] or ''}) -%}
+    {%- endfor -%}
+    {%- do return(files) -%}
+{%- endmacro %}
+
+
+{# Files cut into as many lists as it takes statements to name them all; at least one, which may be empty. #}
+{% macro files_by_statement(files) -%}
+    {%- set limit = characters_of_paths() -%}
+    {%- set lists = [[]] -%}
+    {%- set length = namespace(value=0) -%}
+    {%- for file in files -%}
+        {%- set length.value = length.value + (lake_root() | length) + (file.path | length) + 5 -%}
+        {%- if limit is not none and length.value > limit and lists[-1] | length > 0 -%}
+            {%- do lists.append([]) -%}
+            {%- set length.value = (lake_root() | length) + (file.path | length) + 5 -%}
+        {%- endif -%}
+        {%- do lists[-1].append(file) -%}
+    {%- endfor -%}
+    {%- do return(lists) -%}
+{%- endmacro %}
+
+
+{# Appends the rows of a query to the model that a post-hook runs for. #}
+{% macro append_to_this(query) -%}
+    {%- set names = adapter.get_columns_in_relation(this) | map(attribute='name') | join(', ') -%}
+    {%- do run_query(
+        'insert into ' ~ this ~ ' (' ~ names ~ ') select ' ~ names ~ ' from (' ~ query ~ ') as further'
+    ) -%}
 {%- endmacro %}
 
 

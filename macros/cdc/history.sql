@@ -10,7 +10,10 @@
     {%- set base_name = 'base_dms__' ~ table_name -%}
     {%- set base = ref(base_name) -%}
     {%- if not execute -%}
-        {{- cdc_fold_config(table_name, source_name, amend_versions_strategy()) -}}
+        {{- cdc_fold_config(
+            table_name, source_name, amend_versions_strategy(),
+            {'void_column': '_change_id', 'row_columns': ['_version']}
+        ) -}}
         {%- do return('select 1 as placeholder') -%}
     {%- endif -%}
     {%- set table = cdc_table(table_name, source_name) -%}

@@ -33,11 +33,32 @@
         on_schema_change='append_new_columns',
         post_hook=[
             "{{ forget_files_seen(this.identifier, " ~ feeds ~ ") }}",
+            "{{ topic_read_further('" ~ table_name ~ "') }}",
             "{{ topic_mark_files_seen('" ~ table_name ~ "', this.identifier) }}",
         ],
     ) -}}
     {%- set parts = source('kconnect', table_name) -%}
     {%- if not execute -%}{%- do return('select 1 as placeholder') -%}{%- endif -%}
+    {%- set files = files_by_statement(files_to_read(topic_source(table_name), model.name))[0] -%}
+    {{ topic_rows(table_name, parts, files, is_incremental()) }}
+{%- endmacro %}
+
+
+{# Post-hook of a topic's base model: as cdc_read_further. #}
+{% macro topic_read_further(table_name) -%}
+    {%- if execute and characters_of_paths() is not none -%}
+        {%- set parts = source('kconnect', table_name) -%}
+        {%- set unseen = files_to_read(topic_source(table_name), model.name, true) -%}
+        {%- for files in files_by_statement(unseen)[1:] -%}
+            {%- do append_to_this(topic_rows(table_name, parts, files, true)) -%}
+        {%- endfor -%}
+    {%- endif -%}
+{%- endmacro %}
+
+
+{# The rows of the deliveries in these parts that the table does not hold, or all of them where it is
+   built from them. #}
+{% macro topic_rows(table_name, parts, files, is_appending) -%}
     {%- set topic = topic_source(table_name) -%}
     {%- set columns = topic_declaration(table_name).columns.values() | list -%}
     {%- set technical = {
@@ -50,7 +71,7 @@
 
 with landed as (
 
-    {{ read_bronze(parts, names, files_to_read(topic, model.name), '_part_file') | indent }}
+    {{ read_bronze(parts, names, files, '_part_file') | indent }}
 
 ),
 
@@ -121,7 +142,7 @@ select
     copies._ingested_at
 from copies
 where copies._copy_number = 1
-    {%- if is_incremental() %}
+    {%- if is_appending %}
     and not exists (
         select 1
         from {{ this }} as known

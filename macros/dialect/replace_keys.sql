@@ -15,9 +15,26 @@
 {%- endmacro %}
 
 
+{# The `unique_key` of a model whose key its CDC table declares (keys_replaced reads it there).
+   Fails without: dbt-athena refuses a merge without one before it calls what makes the statement, and
+   declarations are not there yet when dbt reads a configuration. #}
+{% macro declared_unique_key() -%}
+    {{ return(adapter.dispatch('declared_unique_key', 'synapse')()) }}
+{%- endmacro %}
+
+{% macro default__declared_unique_key() -%}
+    {%- do return(none) -%}
+{%- endmacro %}
+
+{% macro athena__declared_unique_key() -%}
+    {%- do return('the key that meta.cdc_table declares') -%}
+{%- endmacro %}
+
+
 {# Strategy replace_keys: deletes every row whose key the new rows name, then inserts the new rows,
    except those whose `meta.void_column` is NULL: they only say "this key has no row now". The key is
-   the model's unique_key, or that of the CDC table in `meta.cdc_table`. #}
+   the model's unique_key, or that of the CDC table in `meta.cdc_table`. `meta.row_columns` are the
+   columns that tell the rows of one key apart, which only a merge needs (iceberg_merge.sql). #}
 {% macro get_incremental_replace_keys_sql(arg_dict) -%}
     {%- set columns = get_quoted_csv(arg_dict['dest_columns'] | map(attribute='name')) -%}
     {%- set void_column = config.meta_get('void_column') -%}

@@ -3,12 +3,15 @@
    each fact that follows reads what it has not seen, so that a run killed between the two, or one that
    builds only the first, loses nothing. #}
 
-{# Facts with a change log, and the models that follow each. #}
+{# Facts with a change log, and the models that follow each, as incremental_fact was told. #}
 {% macro fact_readers() -%}
-    {%- do return({
-        'fct_messages': ['fct_events', 'int_responses'],
-        'fct_events': ['fct_sessions', 'fct_user_days'],
-    }) -%}
+    {%- set readers = {} -%}
+    {%- for node in graph.nodes.values() -%}
+        {%- for fact in node.config.meta.get('follows', []) -%}
+            {%- do readers.setdefault(fact, []).append(node.name) -%}
+        {%- endfor -%}
+    {%- endfor -%}
+    {%- do return(readers) -%}
 {%- endmacro %}
 
 

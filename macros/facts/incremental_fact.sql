@@ -5,23 +5,31 @@
      void     a column that is never NULL: a row without it only says "this key has no row now"
      reads    models of silver whose newly taken up files say what changed
      follows  facts whose change log says it
-     logs     {keys: columns by which others follow this fact, instant: column that dates a change} #}
+     logs     {keys: columns by which others follow this fact, instant: column that dates a change}
+   What is said here is kept in the model's `meta`, where fact_scope and fact_readers find it. #}
 {% macro incremental_fact(key, void, reads=[], follows=[], logs=none) -%}
-    {%- set hooks = ["{{ mark_fact_built(this.identifier) }}"] -%}
-    {%- for name in reads -%}
-        {%- do hooks.append("{{ mark_pending_seen('" ~ name ~ "', this.identifier) }}") -%}
-    {%- endfor -%}
-    {%- for name in follows -%}
-        {%- do hooks.append("{{ mark_changes_seen('" ~ name ~ "', this.identifier) }}") -%}
-    {%- endfor -%}
+    {%- set before = [] -%}
+    {%- set after = [] -%}
+    {%- if fact_materialization() == 'incremental' -%}
+        {%- if logs -%}
+            {%- do before.append("{{ log_rebuild(this.identifier) }}") -%}
+        {%- endif -%}
+        {%- do after.append("{{ mark_fact_built(this.identifier) }}") -%}
+        {%- for name in reads -%}
+            {%- do after.append("{{ mark_pending_seen('" ~ name ~ "', this.identifier) }}") -%}
+        {%- endfor -%}
+        {%- for name in follows -%}
+            {%- do after.append("{{ mark_changes_seen('" ~ name ~ "', this.identifier) }}") -%}
+        {%- endfor -%}
+    {%- endif -%}
     {{- config(
         materialized=fact_materialization(),
         incremental_strategy=replace_keys_strategy(),
         unique_key=key,
         on_schema_change='append_new_columns',
-        pre_hook=["{{ log_rebuild(this.identifier) }}"] if logs else [],
-        post_hook=hooks,
-        meta={'void_column': void, 'change_log': logs},
+        pre_hook=before,
+        post_hook=after,
+        meta={'void_column': void, 'change_log': logs, 'reads': reads, 'follows': follows},
     ) -}}
 {%- endmacro %}
 
@@ -43,7 +51,7 @@
 
 {# What a run of the fact must look at: 'all' (built for the first time or anew, a definition changed, a
    load or truncate landed, or a fact that it follows was built anew) or 'some' (what changed). #}
-{% macro fact_scope(reads=[], follows=[]) -%}
+{% macro fact_scope() -%}
     {%- if not execute or not fact_is_incremental() or not ops_table_exists('fact_changes') -%}
         {%- do return('all') -%}
     {%- endif -%}
@@ -52,13 +60,13 @@
         ~ " as built where built.model = " ~ sql_text(this.identifier)
         ~ " and built.definition = " ~ project_definition() ~ ")"
     ] -%}
-    {%- for name in reads -%}
+    {%- for name in config.meta_get('reads') -%}
         {%- do reasons.append(
             "select 1 from " ~ files_pending(name, this.identifier)
             ~ " as pending where pending.kind in ('load', 'truncate')"
         ) -%}
     {%- endfor -%}
-    {%- for name in follows -%}
+    {%- for name in config.meta_get('follows') -%}
         {%- do reasons.append(
             "select 1 from " ~ changes_pending(name, '*', this.identifier) ~ " as pending"
         ) -%}
@@ -69,9 +77,9 @@
 
 
 {# The last select of an incremental fact: of the rows of CTE `computed`, those that are not in the table
-   as they are; and for each row of the table within `scope` (an SQL condition on `existing`) that was not
-   computed, its key alone. #}
-{% macro changed_rows(computed, scope='true') -%}
+   as they are; and of each row of the table that was not computed, its key alone. scope: what fact_scope
+   said; where it is 'some', only rows that `touched` (an SQL condition on `existing`) names count. #}
+{% macro changed_rows(computed, scope, touched) -%}
     {%- if not fact_is_incremental() -%}
 select * from {{ computed }}
     {%- else -%}
@@ -80,7 +88,7 @@ select * from {{ computed }}
     {%- set stored = adapter.get_columns_in_relation(this) | map(attribute='name') | list -%}
     {%- set columns = model.columns.values() | list -%}
     {#- Of a few rows, only those that they would replace are read whole. #}
-    {%- set existing = this if scope == 'true' else '(' ~ rows_of_keys(
+    {%- set existing = this if scope == 'all' else '(' ~ rows_of_keys(
         this, keys, computed, columns | map(attribute='name') | select('in', stored)
     ) ~ ')' -%}
 select
@@ -110,7 +118,9 @@ from {{ this }} as existing
 left join {{ computed }}
     on {{ same_keys_condition('existing', computed, keys) }}
 where {{ computed }}.{{ keys[0] }} is null
-    and ({{ scope }})
+        {%- if scope == 'some' %}
+    and ({{ touched }})
+        {%- endif -%}
     {%- endif -%}
 {%- endmacro %}
 

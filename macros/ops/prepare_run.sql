@@ -26,53 +26,65 @@
 {% macro create_ops_tables() -%}
     {# Not dbt's create_schema: it opens a transaction that no hook commits. #}
     {%- do run_query('create schema if not exists ' ~ schema_name('ops') | trim) -%}
-    {%- do run_query(create_ops_table(ops_relation('run_context'), {
-        'run_id': 'varchar',
-        'as_of': 'timestamp',
-        'is_backfill': 'boolean',
-        'lake': 'varchar',
-        'business_timezone': 'varchar',
-    })) -%}
-    {%- do run_query(create_ops_table(ops_relation('files_accepted'), {
-        'part': 'varchar',
-        'file_id': 'varchar',
-        'path': 'varchar',
-        'source': 'varchar',
-        'kind': 'varchar',
-        'epoch': 'bigint',
-        'epoch_at': 'timestamp',
-        'ingested_at': 'timestamp',
-        'as_of': 'timestamp',
-    })) -%}
-    {%- do run_query(create_ops_table(ops_relation('files_seen'), {
-        'model': 'varchar',
-        'file_id': 'varchar',
-        'seen_at': 'timestamp',
-    })) -%}
-    {%- do run_query(create_ops_table(ops_relation('facts_built'), {
-        'model': 'varchar',
-        'definition': 'varchar',
-    })) -%}
-    {%- do run_query(create_ops_table(ops_relation('fact_changes'), {
-        'change_id': 'varchar',
-        'model': 'varchar',
-        'key_column': 'varchar',
-        'key': 'varchar',
-        'changed_from': 'timestamp',
-    })) -%}
-    {%- do run_query(create_ops_table(ops_relation('fact_changes_seen'), {
-        'reader': 'varchar',
-        'model': 'varchar',
-        'change_id': 'varchar',
-    })) -%}
-    {%- do run_query(create_ops_table(ops_relation('snapshots_taken'), {
-        'snapshot': 'varchar',
-        'run_id': 'varchar',
-        'taken_at': 'timestamp',
-    })) -%}
-    {%- for name, columns in recorded_tables().items() -%}
+    {%- set present = ops_tables_present() -%}
+    {%- for name, columns in own_tables().items() if name not in present -%}
         {%- do run_query(create_ops_table(ops_relation(name), columns)) -%}
     {%- endfor -%}
+    {%- for name, columns in recorded_tables().items() if name not in present -%}
+        {%- do run_query(create_recorded_table(ops_relation(name), columns)) -%}
+    {%- endfor -%}
+{%- endmacro %}
+
+
+{# Tables that the macros write while a run goes on. #}
+{% macro own_tables() -%}
+    {%- do return({
+        'run_context': {
+            'run_id': 'varchar',
+            'as_of': 'timestamp',
+            'is_backfill': 'boolean',
+            'lake': 'varchar',
+            'business_timezone': 'varchar',
+        },
+        'files_accepted': {
+            'part': 'varchar',
+            'file_id': 'varchar',
+            'path': 'varchar',
+            'source': 'varchar',
+            'kind': 'varchar',
+            'epoch': 'bigint',
+            'epoch_at': 'timestamp',
+            'ingested_at': 'timestamp',
+            'as_of': 'timestamp',
+            'layout': 'varchar',
+        },
+        'files_seen': {
+            'model': 'varchar',
+            'file_id': 'varchar',
+            'seen_at': 'timestamp',
+        },
+        'facts_built': {
+            'model': 'varchar',
+            'definition': 'varchar',
+        },
+        'fact_changes': {
+            'change_id': 'varchar',
+            'model': 'varchar',
+            'key_column': 'varchar',
+            'key': 'varchar',
+            'changed_from': 'timestamp',
+        },
+        'fact_changes_seen': {
+            'reader': 'varchar',
+            'model': 'varchar',
+            'change_id': 'varchar',
+        },
+        'snapshots_taken': {
+            'snapshot': 'varchar',
+            'run_id': 'varchar',
+            'taken_at': 'timestamp',
+        },
+    }) -%}
 {%- endmacro %}
 
 
@@ -146,13 +158,11 @@
     {%- for part in parts if part | replace(root, '', 1) not in known -%}
         {%- do new.append(part) -%}
     {%- endfor -%}
-    {%- if gone | length > 0 -%}
-        {%- do run_query(
-            'delete from ' ~ accepted ~ ' where part in ('
-            ~ sql_texts(gone) ~ ')'
-        ) -%}
-    {%- endif -%}
-    {%- if new | length > 0 -%}
+    {# So many names fit into a statement of any engine. #}
+    {%- for some in gone | batch(1000) -%}
+        {%- do run_query('delete from ' ~ accepted ~ ' where part in (' ~ sql_texts(some) ~ ')') -%}
+    {%- endfor -%}
+    {%- for some in new | batch(1000) -%}
         {%- set insert_new -%}
             insert into {{ accepted }}
             select
@@ -168,11 +178,30 @@
                 manifest.epoch,
                 manifest.epoch_at,
                 manifest.ingested_at,
-                manifest.as_of
-            from {{ read_manifest_parts(new) }} as manifest
+                manifest.as_of,
+                manifest.layout
+            from {{ read_manifest_parts(some) }} as manifest
         {%- endset -%}
         {%- do run_query(insert_new) -%}
-    {%- endif -%}
+    {%- endfor -%}
+{%- endmacro %}
+
+
+{# Run operation of the runner: the single row of ops.run_context, where it cannot write it itself.
+   as_of: text in UTC. #}
+{% macro write_run_context(run_id, as_of, is_backfill) -%}
+    {%- do create_ops_tables() -%}
+    {%- do run_query('delete from ' ~ ops_relation('run_context')) -%}
+    {%- set insert_context -%}
+        insert into {{ ops_relation('run_context') }}
+        select
+            {{ sql_text(run_id) }} as run_id,
+            timestamp '{{ as_of }}' as as_of,
+            {{ 'true' if is_backfill else 'false' }} as is_backfill,
+            {{ sql_text(lake_root()) }} as lake,
+            {{ sql_text(business_timezone()) }} as business_timezone
+    {%- endset -%}
+    {%- do run_query(insert_context) -%}
 {%- endmacro %}
 
 

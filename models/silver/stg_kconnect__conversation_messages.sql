@@ -8,7 +8,7 @@
     unique_key='conversation_id',
     on_schema_change='append_new_columns',
     post_hook="{{ mark_pending_seen('base_kconnect__conversation_messages', this.identifier) }}",
-    meta={'void_column': 'message_id'},
+    meta={'void_column': 'message_id', 'row_columns': ['message_id']},
 ) }}
 {%- set base = 'base_kconnect__conversation_messages' %}
 {%- set scope = pending_scope(base, 'stg_kconnect__conversation_messages') %}

@@ -17,6 +17,7 @@ from synapse.ingest.dms_checks import Checks, compile_checks, explain, literal, 
 from synapse.ingest.files import aside, retain
 from synapse.ingest.lossless import as_text
 from synapse.ingest.model import BronzeFile, Kind, ManifestRow, Refusal, Unit
+from synapse.ingest.moments import layout_of
 from synapse.lake import Lake
 
 _FILES_PER_QUERY = 400
@@ -242,6 +243,7 @@ def accept(
         sha256=result.sha256,
         epoch=epoch,
         epoch_at=result.transfer_from if result.kind is Kind.LOAD else None,
+        layout=layout_of(lake.root / path, table.moments),
     )
 
 

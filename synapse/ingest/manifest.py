@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 
 import pyarrow as pa
@@ -27,8 +27,12 @@ SCHEMA = pa.schema(
         ("ingested_at", _TIMESTAMP),
         ("as_of", _TIMESTAMP),
         ("run_id", pa.string()),
+        ("layout", pa.string()),
     ]
 )
+
+
+_OF_A_ROW = [item.name for item in fields(ManifestRow)]
 
 
 @dataclass(frozen=True)
@@ -53,7 +57,8 @@ def read_parts(lake: Lake, names: list[str]) -> Manifest:
     """Read the named parts."""
     rows: list[ManifestRow] = []
     for name in names:
-        table = pq.read_table(lake.root / "manifest" / name, columns=SCHEMA.names[:9])
+        # Parts written before there were layouts have none, which is as good as empty.
+        table = pq.read_table(lake.root / "manifest" / name, columns=_OF_A_ROW)
         rows += [ManifestRow(**{**row, "kind": Kind(row["kind"])}) for row in table.to_pylist()]
     return Manifest(tuple(names), tuple(rows))
 

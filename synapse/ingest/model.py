@@ -158,7 +158,10 @@ class Refusal:
 
 @dataclass(frozen=True)
 class ManifestRow:
-    """A file that silver reads; the columns are those of the manifest (see manifest.py)."""
+    """A file that silver reads; the columns are those of the manifest (see manifest.py).
+
+    layout: how the file holds its moments (see moments.py).
+    """
 
     path: str
     landed_path: str
@@ -169,6 +172,7 @@ class ManifestRow:
     sha256: str
     epoch: int | None = None
     epoch_at: datetime | None = None
+    layout: str = ""
 
 
 class DriftKind(StrEnum):

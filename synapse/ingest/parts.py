@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 
 from synapse.ingest.files import aside, close_quietly, sha256_of
 from synapse.ingest.model import Kind, ManifestRow
+from synapse.ingest.moments import layout_of_schema, moments_of
 from synapse.ingest.runs import merge_runs, write_run
 from synapse.ingest.shapes import Rowset, Shape, lineage_prefix
 from synapse.lake import Lake
@@ -173,6 +174,9 @@ class PartWriter:
                 sha256=sha256_of(temporary),
                 epoch=self._epoch if is_load else None,
                 epoch_at=datetime.fromisoformat(earliest) if is_load else None,
+                layout=layout_of_schema(
+                    first.schema, [*moments_of(self._shape.columns), self._shape.time_column]
+                ),
             )
         )
         temporary.replace(target)

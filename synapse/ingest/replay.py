@@ -34,6 +34,7 @@ from synapse.ingest.model import (
     State,
     Unit,
 )
+from synapse.ingest.moments import layout_of
 from synapse.ingest.quarantine import find_entry, payloads_of
 from synapse.ingest.quarantine_index import Entry, QuarantineIndex
 from synapse.ingest.reading import converter_of
@@ -205,6 +206,7 @@ def _replay_rows(
                 sha256=first.sha256,
                 epoch=version.epoch if version is not None else None,
                 epoch_at=result.transfer_from if first.kind is Kind.LOAD else None,
+                layout=layout_of(root / target, table.moments),
             )
         )
     shutil.rmtree(folder)

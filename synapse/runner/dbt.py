@@ -241,7 +241,9 @@ def _summary(result: Any) -> DbtResult:
     for node in getattr(result, "results", []):
         status = str(node.status)
         statuses[status] = statuses.get(status, 0) + 1
-        sentence = f"{node.node.name}: {_first_lines(node.message or status)}"
+        # What an operation (a macro called by name) answers has no node.
+        name = node.node.name if hasattr(node, "node") else node.unique_id
+        sentence = f"{name}: {_first_lines(node.message or status)}"
         if status in ("error", "fail", "runtime error"):
             failures.append(sentence)
         elif status == "warn":

@@ -26,9 +26,14 @@ class Recorded:
     columns: dict[str, tuple[Column[object], pa.DataType]]
 
     @property
+    def sql_types(self) -> dict[str, str]:
+        """SQL types by name, the same as macros/ops/prepare_run.sql has."""
+        return {name: _SQL_TYPES[kind] for name, (_, kind) in self.columns.items()}
+
+    @property
     def ddl(self) -> str:
-        """Column definitions, the same as macros/ops/prepare_run.sql has."""
-        return ", ".join(f"{name} {_SQL_TYPES[kind]}" for name, (_, kind) in self.columns.items())
+        """Column definitions."""
+        return ", ".join(f"{name} {kind}" for name, kind in self.sql_types.items())
 
 
 def _columns(
@@ -84,11 +89,7 @@ def record_runs(settings: Settings) -> None:
 
     Raises SynapseError when the warehouse is occupied.
     """
-    engine = open_store(settings.state)
-    try:
-        contents = [(recorded, _read(engine, recorded)) for recorded in RECORDED]
-    finally:
-        engine.dispose()
+    contents = read_store(settings)
     with connect_warehouse(settings.warehouse) as connection:
         connection.execute("create schema if not exists ops")
         connection.begin()
@@ -101,6 +102,15 @@ def record_runs(settings: Settings) -> None:
             connection.execute(f"insert into {table} ({names}) select {names} from recorded_rows")
             connection.unregister("recorded_rows")
         connection.commit()
+
+
+def read_store(settings: Settings) -> list[tuple[Recorded, pa.Table]]:
+    """What the state store knows, by the table that it is to be copied to."""
+    engine = open_store(settings.state)
+    try:
+        return [(recorded, _read(engine, recorded)) for recorded in RECORDED]
+    finally:
+        engine.dispose()
 
 
 def _read(engine: Engine, recorded: Recorded) -> pa.Table:

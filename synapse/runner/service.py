@@ -15,12 +15,11 @@ from synapse.ingest.service import IngestReport, ingest
 from synapse.progress import Progress
 from synapse.runner.clock import naive_utc
 from synapse.runner.configuration import check_configuration
-from synapse.runner.context import connect_warehouse, write_run_context
 from synapse.runner.dbt import DbtProject, DbtResult
 from synapse.runner.fingerprint import inputs_fingerprint
 from synapse.runner.history import RunHistory
 from synapse.runner.lease import lease
-from synapse.runner.record import record_runs
+from synapse.runner.warehouse import Warehouse, open_warehouse
 from synapse.settings import Settings
 
 
@@ -57,8 +56,10 @@ def run(
     check_configuration(project_dir)
     # An empty lake is refused before anything is written to it.
     require_bronze(settings.open_lake())
+    dbt = dbt or DbtProject(settings, project_dir)
+    warehouse = open_warehouse(settings, project_dir, dbt)
     # An occupied warehouse must be refused before anything is accepted or written.
-    connect_warehouse(settings.warehouse).close()
+    warehouse.require_free()
     packages = ensure_packages(project_dir)
     if packages.message and progress:
         progress(packages.message, 0, 0)
@@ -69,7 +70,8 @@ def run(
                 report = _run_leased(
                     settings,
                     project_dir,
-                    dbt or DbtProject(settings, project_dir),
+                    dbt,
+                    warehouse,
                     history,
                     run_id,
                     schedule,
@@ -80,10 +82,10 @@ def run(
             except BaseException:
                 # What went wrong matters more than a warehouse that somebody else has open.
                 with contextlib.suppress(SynapseError):
-                    record_runs(settings)
+                    warehouse.record_runs()
                 raise
             # How the run ended, for the marts: they are views, so no dbt has to follow.
-            record_runs(settings)
+            warehouse.record_runs()
             return report
     finally:
         history.close()
@@ -93,6 +95,7 @@ def _run_leased(
     settings: Settings,
     project_dir: Path,
     dbt: DbtProject,
+    warehouse: Warehouse,
     history: RunHistory,
     run_id: str,
     schedule: str,
@@ -130,8 +133,9 @@ def _run_leased(
         ):
             history.finish(run_id, "unchanged", fingerprint=fingerprint, **counts)
             return RunReport(run_id, schedule, "unchanged", as_of, report)
-        write_run_context(settings, run_id=run_id, as_of=as_of, is_backfill=is_backfill)
-        record_runs(settings)  # the tests of this run judge what it ingested
+        warehouse.take_up()
+        warehouse.write_run_context(run_id=run_id, as_of=as_of, is_backfill=is_backfill)
+        warehouse.record_runs()  # the tests of this run judge what it ingested
         # Unit tests prove the code, not the data: `make test` and CI run them, schedules do not.
         arguments = ["build", "--selector", schedule, "--exclude-resource-type", "unit_test"]
         if is_backfill:

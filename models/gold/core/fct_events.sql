@@ -9,7 +9,7 @@
     key='event_id', void='user_key', reads=reads, follows=['fct_messages'],
     logs={'keys': ['user_key'], 'instant': 'occurred_at'}
 ) }}
-{%- set scope = fact_scope(reads=reads, follows=['fct_messages']) %}
+{%- set scope = fact_scope() %}
 {%- set landed_app_events = incremental_ref('base_kconnect__app_events') %}
 with tracking_plan as (
 
@@ -396,4 +396,4 @@ final as (
 )
 
 {% set is_touched = 'existing.event_id in (select touched.event_id from touched)' -%}
-{{ changed_rows('final', scope=is_touched if scope == 'some' else 'true') }}
+{{ changed_rows('final', scope, is_touched) }}

@@ -13,7 +13,7 @@
     reads=reads,
     logs={'keys': ['message_id', 'conversation_id'], 'instant': 'sent_at'},
 ) }}
-{%- set scope = fact_scope(reads=reads) %}
+{%- set scope = fact_scope() %}
 {%- set landed = {
     'messages': incremental_ref('base_dms__messages'),
     'conversations': incremental_ref('base_dms__conversations'),
@@ -260,4 +260,4 @@ final as (
         select concat('documents:', touched_documents.conversation_id) from touched_documents
     )
 {%- endset -%}
-{{ changed_rows('final', scope=touched if scope == 'some' else 'true') }}
+{{ changed_rows('final', scope, touched) }}

@@ -4,7 +4,7 @@
    Rules: R9, R1, R2 (internal users). #}
 {%- set gap_minutes = 30 %}
 {{ incremental_fact(key='session_id', void='user_key', follows=['fct_events']) }}
-{%- set scope = fact_scope(follows=['fct_events']) %}
+{%- set scope = fact_scope() %}
 with events as (
 
     select
@@ -157,4 +157,4 @@ final as (
             and people.touches_from <= existing.ended_at
     )
 {%- endset -%}
-{{ changed_rows('final', scope=is_touched if scope == 'some' else 'true') }}
+{{ changed_rows('final', scope, is_touched) }}

@@ -6,7 +6,7 @@
 {{ incremental_fact(
     key=['user_id', 'activity_date'], void='platform', reads=reads, follows=['fct_events']
 ) }}
-{%- set scope = fact_scope(reads=reads, follows=['fct_events']) %}
+{%- set scope = fact_scope() %}
 {%- set landed = {
     'users': incremental_ref('base_dms__users'),
     'subscriptions': incremental_ref('base_dms__subscriptions'),
@@ -252,4 +252,4 @@ final as (
             and people.changed_from_date <= existing.activity_date
     )
 {%- endset -%}
-{{ changed_rows('final', scope=is_touched if scope == 'some' else 'true') }}
+{{ changed_rows('final', scope, is_touched) }}

@@ -3,7 +3,7 @@
    Incremental: conversations of which a message changed, since it makes other neighbours.
    Rules: R11 (what is a response, and when), R2 (internal users), R1. #}
 {{ incremental_fact(key='message_id', void='conversation_id', follows=['fct_messages']) }}
-{%- set scope = fact_scope(follows=['fct_messages']) %}
+{%- set scope = fact_scope() %}
 with
 {%- if scope == 'some' %}
 touched_conversations as (
@@ -62,4 +62,4 @@ final as (
         select touched_conversations.conversation_id from touched_conversations
     )
 {%- endset -%}
-{{ changed_rows('final', scope=is_touched if scope == 'some' else 'true') }}
+{{ changed_rows('final', scope, is_touched) }}

@@ -1,0 +1,1 @@
+"""What only the Athena target needs: Glue's tables over bronze, and the run's own tables."""

@@ -1,0 +1,83 @@
+"""The warehouse on Athena: Glue databases, and the run's own tables there."""
+
+from __future__ import annotations
+
+import json
+import os
+from datetime import datetime
+from pathlib import Path
+
+from synapse.athena.bronze_tables import MANIFEST, BronzeTable, bronze_tables
+from synapse.athena.catalog import register
+from synapse.declarations import load_declarations
+from synapse.errors import SynapseError
+from synapse.ingest.files import write_atomically
+from synapse.ingest.manifest import part_names, read_parts
+from synapse.runner.clock import naive_utc
+from synapse.runner.dbt import DbtProject
+from synapse.runner.record import RECORDED, Recorded, read_store
+from synapse.settings import Settings
+
+_GLUE_TYPES = {"varchar": "string", "bigint": "bigint", "timestamp": "bigint"}
+
+
+class AthenaWarehouse:
+    """Iceberg tables, written by dbt; files of the lake, read through Glue.
+
+    prefix: what the deployment's Glue databases begin with (SYNAPSE_SCHEMA_PREFIX).
+    """
+
+    def __init__(self, settings: Settings, project_dir: Path, dbt: DbtProject) -> None:
+        self._settings = settings
+        self._project_dir = project_dir
+        self._dbt = dbt
+        self.prefix = os.environ.get("SYNAPSE_SCHEMA_PREFIX", "synapse_")
+
+    def require_free(self) -> None:
+        """See Warehouse. Writers are kept apart by the lease; Athena reads no folder of ours."""
+        if self._settings.remote is None:
+            raise SynapseError(
+                f"Athena reads a lake on S3 and this one is the folder {self._settings.lake}: give "
+                "--lake s3://bucket/prefix (or SYNAPSE_LAKE), or build with --target duckdb"
+            )
+
+    def take_up(self) -> None:
+        """See Warehouse: Glue tables over the files of the manifest, and over what is recorded."""
+        lake = self._settings.open_lake()
+        rows = read_parts(lake, part_names(lake)).rows
+        tables = bronze_tables(load_declarations(self._project_dir), rows)
+        recorded = [recorded_table(item) for item in RECORDED]
+        register([MANIFEST, *tables, *recorded], lake.location, self.prefix)
+
+    def write_run_context(self, *, run_id: str, as_of: datetime, is_backfill: bool) -> None:
+        """See Warehouse."""
+        row = {
+            "run_id": run_id,
+            "as_of": naive_utc(as_of).isoformat(sep=" ", timespec="microseconds"),
+            "is_backfill": is_backfill,
+        }
+        result = self._dbt.invoke(["run-operation", "write_run_context", "--args", json.dumps(row)])
+        if not result.succeeded:
+            raise SynapseError(
+                f"the run's context could not be written: {'; '.join(result.failures)}"
+            )
+
+    def record_runs(self) -> None:
+        """See Warehouse: one Parquet file a table, replaced by one PUT, which no query can tear."""
+        lake = self._settings.open_lake()
+        for recorded, rows in read_store(self._settings):
+            write_atomically(lake, rows, f"{_folder(recorded)}/rows.parquet")
+
+
+def recorded_table(recorded: Recorded) -> BronzeTable:
+    """The Glue table over one recorded table, from which a view of ops makes moments again."""
+    return BronzeTable(
+        database="ops",
+        name=f"{recorded.name}__rows",
+        location=_folder(recorded),
+        columns=tuple((name, _GLUE_TYPES[kind]) for name, kind in recorded.sql_types.items()),
+    )
+
+
+def _folder(recorded: Recorded) -> str:
+    return f"recorded/{recorded.name}"

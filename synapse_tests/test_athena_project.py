@@ -1,0 +1,121 @@
+"""The whole project on Athena: a hostile lake on S3, run daily; every table equals DuckDB's."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from pathlib import Path
+
+import boto3
+import duckdb
+import pytest
+
+from athena_local.instance import Instance
+from synapse.generate.calendar import DEFAULT_START
+from synapse.ingest.service import ingest
+from synapse.runner.clock import end_of_date
+from synapse.settings import Settings
+from synapse_tests.arrivals import Arrivals
+from synapse_tests.athena_equality import built_tables, differences, glue_catalog
+from synapse_tests.conftest import STEPS, DailySteps
+from synapse_tests.lakes import PROJECT_DIR, run_daily
+
+LAKE = "s3://synapse-data/lake"
+
+
+class Bucket:
+    """The lake's folder on S3, brought level with a folder here as its files land."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._s3 = boto3.client("s3")
+        self._sent: dict[Path, int] = {}
+
+    def send(self) -> None:
+        """Upload what has landed or was overwritten since."""
+        bronze = [path for path in (self._folder / "bronze").rglob("*") if path.is_file()]
+        fresh = [path for path in bronze if self._sent.get(path) != path.stat().st_mtime_ns]
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(self._upload, fresh))
+        self._sent |= {path: path.stat().st_mtime_ns for path in fresh}
+
+    def _upload(self, path: Path) -> None:
+        key = f"lake/{path.relative_to(self._folder).as_posix()}"
+        self._s3.put_object(Bucket="synapse-data", Key=key, Body=path.read_bytes())
+
+
+@pytest.fixture(scope="module")
+def settings(
+    athena: Instance, steps: DailySteps, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Settings]:
+    """A lake on the local Athena's S3, in the environment that `athena-local run` would give."""
+    home = tmp_path_factory.mktemp("athena-home")
+    key = (steps.settings.lake / "pseudonym.key").read_text()
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in athena.environment().items():
+            patch.setenv(name, value)
+        patch.setenv("SYNAPSE_PSEUDONYM_KEY", key)
+        patch.setenv("SYNAPSE_HOME", str(home))
+        yield Settings.load(lake=LAKE, target="athena")
+
+
+@pytest.fixture(scope="module")
+def compared(
+    settings: Settings, steps: DailySteps, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, list[str]]:
+    """Differences to DuckDB after each daily step, by step and table."""
+    landing = tmp_path_factory.mktemp("athena-landing")
+    arrivals = Arrivals(steps.settings.lake.parent / "generated", landing)
+    bucket = Bucket(landing)
+    catalog = glue_catalog()
+    found: dict[str, list[str]] = {}
+    for number in range(steps.build.days):
+        arrivals.land(number)
+        day = DEFAULT_START + timedelta(days=number)
+        step = number - (steps.build.days - STEPS)
+        if step < 0 and not arrivals.overwrites(number + 1):
+            continue
+        bucket.send()
+        if step < 0:
+            as_of = end_of_date(day, settings.business_timezone)
+            ingest(settings, PROJECT_DIR, as_of=as_of)
+            continue
+        run_daily(settings, PROJECT_DIR, day)
+        manifest = settings.lake / "dbt" / "athena" / "manifest.json"
+        with duckdb.connect(str(steps.copies[step]), read_only=True) as embedded:
+            for model in built_tables(manifest):
+                name = f"{day} {model.schema}.{model.name}"
+                found[name] = differences(model, catalog, embedded)
+    return found
+
+
+def test_every_table_of_silver_and_gold_equals_duckdbs_after_every_daily_step(
+    compared: dict[str, list[str]],
+) -> None:
+    assert len(compared) >= STEPS * 60
+    assert not [sentence for several in compared.values() for sentence in several]
+
+
+def test_what_is_compared_would_show_a_single_row_that_differs(
+    compared: dict[str, list[str]], steps: DailySteps, tmp_path: Path
+) -> None:
+    """The comparison itself can fail."""
+    assert compared
+    copy = tmp_path / "changed.duckdb"
+    copy.write_bytes(steps.copies[-1].read_bytes())
+    manifest_model = next(
+        model for model in built_tables(_manifest()) if model.name == "fct_user_days"
+    )
+    with duckdb.connect(str(copy)) as embedded:
+        embedded.execute(
+            "update gold.fct_user_days set activity_date = activity_date + 1 "
+            "where user_id = (select min(user_id) from gold.fct_user_days)"
+        )
+        assert differences(manifest_model, glue_catalog(), embedded)
+
+
+def _manifest() -> Path:
+    home = Path(os.environ["SYNAPSE_HOME"])
+    return home / "synapse-data" / "lake" / "dbt" / "athena" / "manifest.json"

@@ -40,11 +40,7 @@ from synapse_tests.athena_server import local_athena
 
 pytest_plugins = ["dbt.tests.fixtures.project"]
 # The adapter and the suites themselves are not ours to mend.
-pytestmark = [
-    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore::ResourceWarning"),
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-]
+pytestmark = pytest.mark.filterwarnings("default")
 
 # Iceberg's timestamps have six digits, a seed's three: the suites' dates stay text there.
 ICEBERG: dict[str, Any] = {

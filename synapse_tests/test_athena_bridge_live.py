@@ -9,16 +9,17 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from synapse_tests.athena_server import DATA, STAGING, Client, QueryError, local_athena
+from athena_local.instance import Instance
+from synapse_tests.athena_client import DATA, STAGING, Client, QueryError
 
 
 @pytest.fixture(scope="module")
-def athena(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
-    with local_athena(tmp_path_factory.mktemp("athena")) as environment:
-        client = Client(environment, f"bridge_{uuid.uuid4().hex[:8]}")
-        client.run(f"CREATE DATABASE `{client.database}` LOCATION '{DATA}/{client.database}/'")
-        yield client
-        client.run(f"DROP DATABASE `{client.database}` CASCADE")
+def athena(athena: Instance) -> Iterator[Client]:
+    """A client of the shared instance, with a database of its own."""
+    client = Client(athena.environment(), f"bridge_{uuid.uuid4().hex[:8]}")
+    client.run(f"CREATE DATABASE `{client.database}` LOCATION '{DATA}/{client.database}/'")
+    yield client
+    client.run(f"DROP DATABASE `{client.database}` CASCADE")
 
 
 @pytest.fixture
@@ -405,7 +406,8 @@ def test_a_workgroup_decides_where_and_how_much(athena: Client, table: str) -> N
     location = result.execution["ResultConfiguration"]["OutputLocation"]
     assert location.startswith(f"{STAGING}/{name}/")
     athena.run(
-        f"CREATE TABLE {table} AS SELECT to_hex(sha512(to_utf8(CAST(n * 500 + m AS varchar)))) AS h "
+        f"CREATE TABLE {table} AS "
+        "SELECT to_hex(sha512(to_utf8(CAST(n * 500 + m AS varchar)))) AS h "
         "FROM UNNEST(sequence(1, 500)) a (n), UNNEST(sequence(1, 500)) b (m)"
     )
     query = f"SELECT max(h) FROM {table}"

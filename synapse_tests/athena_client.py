@@ -1,31 +1,15 @@
-"""A local Athena for tests: the running one where the environment names it, else one's own."""
+"""A client of the local Athena, as any program would be one."""
 
 from __future__ import annotations
 
-import contextlib
-import os
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import boto3
 
-from athena_local.stack import running_stack
-
 STAGING = "s3://synapse-athena-staging"
 DATA = "s3://synapse-data"
-
-
-@contextlib.contextmanager
-def local_athena(folder: Path) -> Iterator[dict[str, str]]:
-    """The environment of a client; the services end with the context if they are ours."""
-    if "AWS_ENDPOINT_URL_ATHENA" in os.environ:
-        yield dict(os.environ)
-        return
-    with running_stack(folder, None, lambda _: None) as stack:
-        yield {**os.environ, **stack.instance.environment()}
 
 
 @dataclass

@@ -5,7 +5,6 @@ A representative part of dbt-tests-adapter; `make athena-suite` runs dbt-athena'
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -36,7 +35,7 @@ from dbt.tests.adapter.utils.test_intersect import BaseIntersect
 from dbt.tests.adapter.utils.test_length import BaseLength
 from dbt.tests.util import run_dbt
 
-from synapse_tests.athena_server import local_athena
+from athena_local.instance import Instance
 
 pytest_plugins = ["dbt.tests.fixtures.project"]
 # The adapter and the suites themselves are not ours to mend.
@@ -50,15 +49,12 @@ ICEBERG: dict[str, Any] = {
 
 
 @pytest.fixture(scope="module", autouse=True)
-def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+def environment(athena: Instance) -> Iterator[dict[str, str]]:
     """The local Athena's places in this process, where dbt runs."""
-    with (
-        local_athena(tmp_path_factory.mktemp("athena")) as found,
-        pytest.MonkeyPatch.context() as patch,
-    ):
+    found = athena.environment()
+    with pytest.MonkeyPatch.context() as patch:
         for name, value in found.items():
-            if os.environ.get(name) != value:
-                patch.setenv(name, value)
+            patch.setenv(name, value)
         patch.setenv("DBT_SEND_ANONYMOUS_USAGE_STATS", "false")
         yield found
 

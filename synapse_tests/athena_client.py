@@ -1,31 +1,15 @@
-"""A local Athena for tests: the running one where the environment names it, else one's own."""
+"""Queries of the tests, sent as any client of Athena sends them."""
 
 from __future__ import annotations
 
-import contextlib
-import os
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import boto3
 
-from athena_local.stack import running_stack
-
 STAGING = "s3://synapse-athena-staging"
 DATA = "s3://synapse-data"
-
-
-@contextlib.contextmanager
-def local_athena(folder: Path) -> Iterator[dict[str, str]]:
-    """The environment of a client; the services end with the context if they are ours."""
-    if "AWS_ENDPOINT_URL_ATHENA" in os.environ:
-        yield dict(os.environ)
-        return
-    with running_stack(folder, None, lambda _: None) as stack:
-        yield {**os.environ, **stack.instance.environment()}
 
 
 @dataclass
@@ -65,11 +49,9 @@ class Client:
             aws_secret_access_key=environment["AWS_SECRET_ACCESS_KEY"],
             region_name=environment["AWS_REGION"],
         )
-        s3_url = environment["AWS_ENDPOINT_URL"]
-        glue_url = environment.get("AWS_ENDPOINT_URL_GLUE", s3_url)
         self.athena = session.client("athena", endpoint_url=environment["AWS_ENDPOINT_URL_ATHENA"])
-        self.s3 = session.client("s3", endpoint_url=s3_url)
-        self.glue = session.client("glue", endpoint_url=glue_url)
+        self.s3 = session.client("s3", endpoint_url=environment["AWS_ENDPOINT_URL"])
+        self.glue = session.client("glue", endpoint_url=environment["AWS_ENDPOINT_URL_GLUE"])
         self.database = database
 
     def start(self, sql: str, **arguments: Any) -> str:

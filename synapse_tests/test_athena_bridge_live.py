@@ -406,7 +406,8 @@ def test_a_workgroup_decides_where_and_how_much(client: Client, table: str) -> N
     assert location.startswith(f"{STAGING}/{name}/")
     client.run(
         f"CREATE TABLE {table} AS "
-        "SELECT to_hex(sha512(to_utf8(CAST(n * 500 + m AS varchar)))) AS h FROM UNNEST(sequence(1, 500)) a (n), UNNEST(sequence(1, 500)) b (m)"
+        "SELECT to_hex(sha512(to_utf8(CAST(n * 500 + m AS varchar)))) AS h "
+        "FROM UNNEST(sequence(1, 500)) a (n), UNNEST(sequence(1, 500)) b (m)"
     )
     query = f"SELECT max(h) FROM {table}"
     assert client.run(query).bytes_scanned > 10_000_000

@@ -1,4 +1,4 @@
-"""A client of the local Athena, as any program would be one."""
+"""Queries of the tests, sent as any client of Athena sends them."""
 
 from __future__ import annotations
 
@@ -49,11 +49,9 @@ class Client:
             aws_secret_access_key=environment["AWS_SECRET_ACCESS_KEY"],
             region_name=environment["AWS_REGION"],
         )
-        s3_url = environment["AWS_ENDPOINT_URL"]
-        glue_url = environment.get("AWS_ENDPOINT_URL_GLUE", s3_url)
         self.athena = session.client("athena", endpoint_url=environment["AWS_ENDPOINT_URL_ATHENA"])
-        self.s3 = session.client("s3", endpoint_url=s3_url)
-        self.glue = session.client("glue", endpoint_url=glue_url)
+        self.s3 = session.client("s3", endpoint_url=environment["AWS_ENDPOINT_URL"])
+        self.glue = session.client("glue", endpoint_url=environment["AWS_ENDPOINT_URL_GLUE"])
         self.database = database
 
     def start(self, sql: str, **arguments: Any) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from dbt.tests.adapter.aliases.fixtures import MACROS__EXPECT_VALUE_SQL
 from dbt.tests.adapter.aliases.test_aliases import BaseAliases
 from dbt.tests.adapter.basic.files import schema_base_yml, seeds_base_csv
 from dbt.tests.adapter.basic.test_base import BaseSimpleMaterializations
@@ -39,11 +40,11 @@ from athena_local.instance import Instance
 
 pytest_plugins = ["dbt.tests.fixtures.project"]
 # The adapter and the suites themselves are not ours to mend.
-pytestmark = pytest.mark.filterwarnings("default")
+pytestmark = pytest.mark.filterwarnings("ignore")
 
 # Iceberg's timestamps have six digits, a seed's three: the suites' dates stay text there.
 ICEBERG: dict[str, Any] = {
-    "models": {"+table_type": "iceberg"},
+    "models": {"+table_type": "iceberg", "+incremental_strategy": "append"},
     "seeds": {"+column_types": {"some_date": "varchar"}},
 }
 
@@ -51,11 +52,12 @@ ICEBERG: dict[str, Any] = {
 @pytest.fixture(scope="module", autouse=True)
 def environment(athena: Instance) -> Iterator[dict[str, str]]:
     """The local Athena's places in this process, where dbt runs."""
+    found = athena.environment()
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in athena.environment().items():
+        for name, value in found.items():
             patch.setenv(name, value)
         patch.setenv("DBT_SEND_ANONYMOUS_USAGE_STATS", "false")
-        yield athena.environment()
+        yield found
 
 
 @pytest.fixture(scope="class")
@@ -141,7 +143,11 @@ class TestChangeRelationTypesHive(BaseChangeRelationTypeValidator):
 
 
 class TestAliases(BaseAliases):
-    pass
+    @pytest.fixture(scope="class")
+    def macros(self) -> dict[str, str]:
+        # The suite's own literal is PostgreSQL's: 'text'::text.
+        literal = "{% macro string_literal(s) %}cast('{{ s }}' as varchar){% endmacro %}"
+        return {"cast.sql": literal, "expect_value.sql": MACROS__EXPECT_VALUE_SQL}
 
 
 class TestShowLimit(BaseShowLimit):

@@ -26,10 +26,10 @@ export DO_NOT_TRACK := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup deps demo test proof athena postgres maven lint conventions format docs bench lock clean
+.PHONY: help setup deps demo test proof athena athena-suite postgres maven lint conventions format docs bench lock clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(DEV_ENV) ## Make the environment for development in .venv
 	@echo "==> $(VENV) is ready: . $(BIN)/activate"
@@ -55,6 +55,10 @@ proof: $(DEV_ENV) postgres maven ## Every proof at full size: all seeds, all kil
 athena: $(DEV_ENV) maven ## The whole project on a local Athena: every table equals DuckDB's
 	@echo "==> a hostile lake on Athena and on DuckDB"
 	@$(BIN)/python -m pytest synapse_tests/test_athena_project.py
+
+athena-suite: $(DEV_ENV) maven ## dbt-athena's own functional suite; DBT_ADAPTERS=PATH names a checkout
+	@echo "==> the functional suite of dbt-athena on a local Athena"
+	@$(BIN)/athena-local run -- $(BIN)/python -m athena_local.suite $(if $(DBT_ADAPTERS),--checkout $(DBT_ADAPTERS))
 
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 postgres: ## Install PostgreSQL where there is none: the state store is tested on a real one

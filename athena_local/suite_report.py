@@ -12,7 +12,15 @@ BEGIN = "<!-- dbt-athena suite: begin -->"
 END = "<!-- dbt-athena suite: end -->"
 
 # Failures whose reason is not ours: test id (its end) → reason.
-KNOWN_FAILURES: dict[str, str] = {}
+_NO_EMPTY_SEEDS = "dbt-core 1.11, which this project pins, has no `--empty` for seeds; 1.12 has"
+KNOWN_FAILURES: dict[str, str] = {
+    f"TestAthenaEmptySeedFlag::{test}": _NO_EMPTY_SEEDS
+    for test in (
+        "test_build_empty_with_seed",
+        "test_seed_empty_creates_table_with_zero_rows",
+        "test_seed_empty_preserves_column_types",
+    )
+}
 
 
 @dataclass(frozen=True)

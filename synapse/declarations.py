@@ -6,7 +6,7 @@ dbt renders base models from the same YAML, so what ingest checks and what silve
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -49,6 +49,11 @@ class Column:
         return (int(found[1]), int(found[2])) if found else None
 
 
+def moments_of(columns: Iterable[Column]) -> list[str]:
+    """Names of the columns that hold moments."""
+    return [column.name for column in columns if column.data_type == "timestamp"]
+
+
 @dataclass(frozen=True)
 class DmsTable:
     """A CDC table, landed by DMS under bronze/dms/<prefix> or by Debezium on cdc.<schema>.<name>.
@@ -81,11 +86,20 @@ class DmsTable:
         return f"cdc.{self.schema}.{self.name}"
 
     @property
+    def landed_columns(self) -> tuple[Column, ...]:
+        """What a file of changes may carry: Op, commit time, sequence, the declared, BI_<key>."""
+        return (
+            Column(self.op_column, "varchar"),
+            Column(self.commit_column, "varchar"),
+            Column(self.sequence_column, "varchar"),
+            *self.columns,
+            *(Column(f"BI_{key}", self.column(key).data_type) for key in self.key),
+        )
+
+    @property
     def moments(self) -> tuple[str, ...]:
         """Columns of a file that may hold moments: declared ones, before images, commit time."""
-        declared = [column.name for column in self.columns if column.data_type == "timestamp"]
-        before = [f"BI_{name}" for name in self.key if name in declared]
-        return (*declared, *before, self.commit_column)
+        return (*moments_of(self.landed_columns), self.commit_column)
 
     def column(self, name: str) -> Column:
         """The declared column of that name."""

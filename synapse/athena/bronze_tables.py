@@ -15,7 +15,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import pyarrow as pa
+
 from synapse.declarations import Column, Declarations, DmsTable
+from synapse.ingest.manifest import SCHEMA as MANIFEST_SCHEMA
 from synapse.ingest.model import ManifestRow
 
 # Dated folders of the years 2010 to 2099; a file in any other is in a table of its own, because one
@@ -53,26 +56,21 @@ class BronzeTable:
     days: str = ""
 
 
+def counted_columns(schema: pa.Schema) -> tuple[tuple[str, str], ...]:
+    """Glue's columns for files of ours; moments are microseconds since 1970.
+
+    A Hive timestamp keeps milliseconds only.
+    """
+    return tuple(
+        (item.name, "string" if pa.types.is_string(item.type) else "bigint") for item in schema
+    )
+
+
 MANIFEST = BronzeTable(
     database="bronze",
     name="manifest",
     location="manifest",
-    columns=(
-        ("path", "string"),
-        ("landed_path", "string"),
-        ("source", "string"),
-        ("kind", "string"),
-        ("epoch", "bigint"),
-        # Microseconds since 1970: a Hive timestamp keeps milliseconds.
-        ("epoch_at", "bigint"),
-        ("rows", "bigint"),
-        ("bytes", "bigint"),
-        ("sha256", "string"),
-        ("ingested_at", "bigint"),
-        ("as_of", "bigint"),
-        ("run_id", "string"),
-        ("layout", "string"),
-    ),
+    columns=counted_columns(MANIFEST_SCHEMA),
 )
 
 
@@ -90,7 +88,7 @@ def bronze_tables(declarations: Declarations, rows: Iterable[ManifestRow]) -> li
         text = f"{folder.prefix}|{'dated' if folder.below else 'flat'}|{layout}"
         digest = hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()[:12]
         if isinstance(target, DmsTable):
-            table, columns = target.name, _landed(target)
+            table, columns = target.name, target.landed_columns
         else:
             table, columns = target.table, (*target.columns, *_LINEAGE)
         tables.append(
@@ -129,16 +127,6 @@ def _months(first: str, last: str) -> str:
     """From the first date of the one's month to the last of the other's."""
     length = monthrange(int(last[:4]), int(last[5:7]))[1]
     return f"{first[:8]}01,{last[:8]}{length}"
-
-
-def _landed(table: DmsTable) -> tuple[Column, ...]:
-    return (
-        Column(table.op_column, "varchar"),
-        Column(table.commit_column, "varchar"),
-        Column(table.sequence_column, "varchar"),
-        *table.columns,
-        *(Column(f"bi_{key}", table.column(key).data_type) for key in table.key),
-    )
 
 
 def _columns(columns: Iterable[Column], layout: str) -> tuple[tuple[str, str], ...]:

@@ -7,7 +7,12 @@ import os
 from datetime import datetime
 from pathlib import Path
 
-from synapse.athena.bronze_tables import MANIFEST, BronzeTable, bronze_tables
+from synapse.athena.bronze_tables import (
+    MANIFEST,
+    BronzeTable,
+    bronze_tables,
+    counted_columns,
+)
 from synapse.athena.catalog import register
 from synapse.declarations import load_declarations
 from synapse.errors import SynapseError
@@ -17,8 +22,6 @@ from synapse.runner.clock import naive_utc
 from synapse.runner.dbt import DbtProject
 from synapse.runner.record import RECORDED, Recorded, read_store
 from synapse.settings import Settings
-
-_GLUE_TYPES = {"varchar": "string", "bigint": "bigint", "timestamp": "bigint"}
 
 
 class AthenaWarehouse:
@@ -75,7 +78,7 @@ def recorded_table(recorded: Recorded) -> BronzeTable:
         database="ops",
         name=f"{recorded.name}__rows",
         location=_folder(recorded),
-        columns=tuple((name, _GLUE_TYPES[kind]) for name, kind in recorded.sql_types.items()),
+        columns=counted_columns(recorded.schema),
     )
 
 

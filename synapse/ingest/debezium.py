@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from synapse.declarations import Column, DmsTable
+from synapse.declarations import DmsTable
 from synapse.ingest.model import Kind
 from synapse.ingest.shapes import Batch, Rows
 
@@ -48,13 +48,7 @@ class DebeziumShape:
     def __init__(self, table: DmsTable) -> None:
         self._table = table
         self.source = table.source
-        self.columns = (
-            Column(table.op_column, "varchar"),
-            Column(table.commit_column, "varchar"),
-            Column(table.sequence_column, "varchar"),
-            *table.columns,
-            *(Column(f"BI_{key}", table.column(key).data_type) for key in table.key),
-        )
+        self.columns = table.landed_columns
         self.time_column = table.commit_column
         self.sort_by = (table.sequence_column, *table.key)
         # Undeclared columns are looked for in the images, not in the envelope.

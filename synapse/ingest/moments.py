@@ -6,18 +6,11 @@ bigint the same column is exact, but no longer says of what it counts: so the ma
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-
-from synapse.declarations import Column
-
-
-def moments_of(columns: Iterable[Column]) -> list[str]:
-    """Names of the columns that hold moments."""
-    return [column.name for column in columns if column.data_type == "timestamp"]
 
 
 def layout_of(path: Path, columns: Collection[str]) -> str:

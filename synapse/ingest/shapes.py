@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 
-from synapse.declarations import Column, Topic
+from synapse.declarations import Column, Topic, moments_of
 from synapse.ingest.convert import canonical_json
 from synapse.ingest.model import Kind
 from synapse.ingest.records import Records
@@ -84,8 +84,7 @@ class EventShape:
     def __init__(self, topic: Topic, schema: dict[str, Any]) -> None:
         self.source = topic.source
         self.columns = topic.columns
-        timestamps = [column.name for column in topic.columns if column.data_type == "timestamp"]
-        self.time_column = timestamps[0]
+        self.time_column = moments_of(topic.columns)[0]
         self.sort_by: tuple[str, ...] = (topic.columns[0].name,)
         self._schemas: dict[str, Any] = schema.get("properties", {})
         self.fields = frozenset(column.name for column in topic.columns)

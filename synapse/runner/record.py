@@ -26,6 +26,11 @@ class Recorded:
     columns: dict[str, tuple[Column[object], pa.DataType]]
 
     @property
+    def schema(self) -> pa.Schema:
+        """Arrow's names and types."""
+        return pa.schema([(name, kind) for name, (_, kind) in self.columns.items()])
+
+    @property
     def sql_types(self) -> dict[str, str]:
         """SQL types by name, the same as macros/ops/prepare_run.sql has."""
         return {name: _SQL_TYPES[kind] for name, (_, kind) in self.columns.items()}
@@ -115,7 +120,7 @@ def read_store(settings: Settings) -> list[tuple[Recorded, pa.Table]]:
 
 def _read(engine: Engine, recorded: Recorded) -> pa.Table:
     """Read a table of the state store; empty where nothing has made it yet."""
-    schema = pa.schema([(name, kind) for name, (_, kind) in recorded.columns.items()])
+    schema = recorded.schema
     columns = [column for column, _ in recorded.columns.values()]
     with engine.connect() as connection:
         if not inspect(connection).has_table(columns[0].table.name):

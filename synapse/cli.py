@@ -18,6 +18,7 @@ import typer
 from rich.table import Table
 
 from synapse import __version__
+from synapse.commands_cost import cost_command
 from synapse.commands_metrics import metrics_app
 from synapse.commands_new import new_app
 from synapse.commands_quarantine import quarantine_app
@@ -45,6 +46,7 @@ app = typer.Typer(
 app.add_typer(quarantine_app, name="quarantine")
 app.add_typer(metrics_app, name="metrics")
 app.add_typer(new_app, name="new")
+app.command("cost", epilog="Example: synapse cost --by model --lake s3://lake")(cost_command)
 
 
 class Target(StrEnum):

@@ -140,6 +140,19 @@
             'first_seen': 'timestamp',
             'last_attempt': 'timestamp',
         },
+        'recorded_query_costs': {
+            'run_id': 'varchar',
+            'node_id': 'varchar',
+            'queries': 'bigint',
+            'charged_queries': 'bigint',
+            'failed_queries': 'bigint',
+            'cancelled_queries': 'bigint',
+            'scanned_bytes': 'bigint',
+            'charged_mb': 'bigint',
+            'cost_nanodollars': 'bigint',
+            'first_submitted_at': 'timestamp',
+            'last_ended_at': 'timestamp',
+        },
     }) -%}
 {%- endmacro %}
 

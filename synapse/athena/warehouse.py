@@ -14,6 +14,7 @@ from synapse.athena.bronze_tables import (
     counted_columns,
 )
 from synapse.athena.catalog import register
+from synapse.athena.costs import record_costs
 from synapse.declarations import load_declarations
 from synapse.errors import SynapseError
 from synapse.ingest.files import write_atomically
@@ -59,7 +60,9 @@ class AthenaWarehouse:
             "as_of": naive_utc(as_of).isoformat(sep=" ", timespec="microseconds"),
             "is_backfill": is_backfill,
         }
-        result = self._dbt.invoke(["run-operation", "write_run_context", "--args", json.dumps(row)])
+        result = self._dbt.invoke(
+            ["run-operation", "write_run_context", "--args", json.dumps(row)], run_id=run_id
+        )
         if not result.succeeded:
             raise SynapseError(
                 f"the run's context could not be written: {'; '.join(result.failures)}"
@@ -67,6 +70,7 @@ class AthenaWarehouse:
 
     def record_runs(self) -> None:
         """See Warehouse: one Parquet file a table, replaced by one PUT, which no query can tear."""
+        record_costs(self._settings)
         lake = self._settings.open_lake()
         for recorded, rows in read_store(self._settings):
             write_atomically(lake, rows, f"{_folder(recorded)}/rows.parquet")

@@ -8,6 +8,7 @@ import pyarrow as pa
 from sqlalchemy import Column, inspect, select
 from sqlalchemy.engine import Engine
 
+from synapse.cost.ledger import QUERY_COSTS
 from synapse.ingest.tables import DRIFT, QUARANTINE, RUN_SOURCES, RUNS
 from synapse.runner.context import connect_warehouse
 from synapse.runner.history import SCHEDULE_RUNS
@@ -84,6 +85,16 @@ RECORDED = (
             "id": _TEXT, "source": _TEXT, "unit": _TEXT, "path": _TEXT, "number": _COUNT,
             "rule": _TEXT, "state": _TEXT, "reason": _TEXT, "attempts": _COUNT,
             "first_seen": _MOMENT, "last_attempt": _MOMENT,
+        }),
+    ),
+    Recorded(
+        "recorded_query_costs",
+        _columns(QUERY_COSTS, {
+            "run_id": _TEXT, "node_id": _TEXT,
+            "queries": _COUNT, "charged_queries": _COUNT,
+            "failed_queries": _COUNT, "cancelled_queries": _COUNT,
+            "scanned_bytes": _COUNT, "charged_mb": _COUNT, "cost_nanodollars": _COUNT,
+            "first_submitted_at": _MOMENT, "last_ended_at": _MOMENT,
         }),
     ),
 )  # fmt: skip

@@ -1,0 +1,1 @@
+"""Money: what queries scanned, what that costs, what more data would cost."""

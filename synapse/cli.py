@@ -22,6 +22,7 @@ from synapse.commands_cost import cost_command
 from synapse.commands_metrics import metrics_app
 from synapse.commands_new import new_app
 from synapse.commands_quarantine import quarantine_app
+from synapse.commands_tables import maintain_command, rollback_command
 from synapse.errors import SynapseError
 from synapse.lake import DOLLARS_PER_LIST
 from synapse.options import AsOfOption, JsonOption, LakeOption, ProjectOption
@@ -47,6 +48,8 @@ app.add_typer(quarantine_app, name="quarantine")
 app.add_typer(metrics_app, name="metrics")
 app.add_typer(new_app, name="new")
 app.command("cost", epilog="Example: synapse cost --by model --lake s3://lake")(cost_command)
+app.command("maintain", epilog="Example: synapse maintain --target athena")(maintain_command)
+app.command("rollback", epilog="Example: synapse rollback 4f1c --target athena")(rollback_command)
 
 
 class Target(StrEnum):

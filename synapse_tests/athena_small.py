@@ -24,6 +24,7 @@ from synapse_tests.lakes import PROJECT_DIR
 # Macros of the real project that work without its models.
 _MACROS = (
     "ops/query_comment.sql",
+    "ops/keep_dropped_data.sql",
     "ops/generate_schema_name.sql",
     "dialect/schema_name.sql",
 )

@@ -203,7 +203,7 @@ def test_the_mart_equals_the_ledger(settings: Settings) -> None:
     record_runs(settings)
     built = DbtProject(settings, PROJECT_DIR)
     (settings.lake / "manifest").mkdir()
-    sql = compiled_mart(built, settings)
+    sql = compiled_mart(built)
     with duckdb.connect(str(settings.warehouse), read_only=True) as connection:
         rows = connection.execute(
             f"select run_id, schedule, resource_type, node_name, billing_date, query_count, "
@@ -219,7 +219,7 @@ def test_the_mart_equals_the_ledger(settings: Settings) -> None:
     assert sorted(rows) == sorted(expected)
 
 
-def compiled_mart(built: DbtProject, settings: Settings) -> str:
+def compiled_mart(built: DbtProject) -> str:
     result = built.invoke(["compile", "--select", "ops_cost"])
     assert result.succeeded, result.failures
     compiled = built.target_path / "compiled" / "synapse" / "models" / "ops" / "ops_cost.sql"
@@ -270,7 +270,8 @@ def test_a_forecast_follows_the_line_through_what_was_measured() -> None:
     assert month.scanned_bytes_a_run == 1_150_003_000
     assert month.cost_usd_a_run == Decimal("0.000005") * (1_150 + 20)
     assert month.cost_usd_a_month == month.cost_usd_a_run * 730
-    assert (month.sizes, RUNS_A_MONTH["hourly"]) == (2, 730)
+    assert month.sizes == 2
+    assert int(RUNS_A_MONTH["hourly"]) == 730
 
 
 def test_one_size_means_proportion_and_a_fall_means_a_constant() -> None:

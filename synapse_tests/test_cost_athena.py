@@ -44,9 +44,8 @@ def executions(project: SmallProject) -> list[dict[str, Any]]:
         WorkGroup=project.prefix.rstrip("_")
     )
     ids = [query_id for page in pages for query_id in page["QueryExecutionIds"]]
-    return [
-        athena.get_query_execution(QueryExecutionId=query_id)["QueryExecution"] for query_id in ids
-    ]
+    answers = [athena.get_query_execution(QueryExecutionId=query_id) for query_id in ids]
+    return [dict(answer["QueryExecution"]) for answer in answers]
 
 
 @pytest.fixture(scope="module")

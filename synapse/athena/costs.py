@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from datetime import datetime, timedelta
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from synapse.athena import executions
+from synapse.athena.deployment import target_schema
 from synapse.cost.ledger import CostLedger, Query
 from synapse.cost.prices import Prices
 from synapse.errors import SynapseError
@@ -61,8 +61,3 @@ def _read(ledger: CostLedger, spans: list[executions.Span], since: datetime) -> 
         run_id, node_id = waiting[execution["QueryExecutionId"]]
         found.append(executions.as_query(execution, run_id, node_id))
     return found
-
-
-def target_schema() -> str:
-    """The database that dbt's queries are sent in (profiles.yml)."""
-    return f"{os.environ.get('SYNAPSE_SCHEMA_PREFIX', 'synapse_')}gold"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from datetime import datetime
 from pathlib import Path
 
@@ -15,6 +14,8 @@ from synapse.athena.bronze_tables import (
 )
 from synapse.athena.catalog import register
 from synapse.athena.costs import record_costs
+from synapse.athena.deployment import databases, prefix
+from synapse.athena.rollback import take_restore_point
 from synapse.declarations import load_declarations
 from synapse.errors import SynapseError
 from synapse.ingest.files import write_atomically
@@ -22,6 +23,7 @@ from synapse.ingest.manifest import part_names, read_parts
 from synapse.runner.clock import naive_utc
 from synapse.runner.dbt import DbtProject
 from synapse.runner.record import RECORDED, Recorded, read_store
+from synapse.runner.undone import UndoneRuns
 from synapse.settings import Settings
 
 
@@ -35,7 +37,7 @@ class AthenaWarehouse:
         self._settings = settings
         self._project_dir = project_dir
         self._dbt = dbt
-        self.prefix = os.environ.get("SYNAPSE_SCHEMA_PREFIX", "synapse_")
+        self.prefix = prefix()
 
     def require_free(self) -> None:
         """See Warehouse. Writers are kept apart by the lease; Athena reads no folder of ours."""
@@ -44,6 +46,11 @@ class AthenaWarehouse:
                 f"Athena reads a lake on S3 and this one is the folder {self._settings.lake}: give "
                 "--lake s3://bucket/prefix (or SYNAPSE_LAKE), or build with --target duckdb"
             )
+        undoing = UndoneRuns(self._settings.state)
+        try:
+            undoing.require_none()
+        finally:
+            undoing.close()
 
     def take_up(self) -> None:
         """See Warehouse: Glue tables over the files of the manifest, and over what is recorded."""
@@ -54,7 +61,8 @@ class AthenaWarehouse:
         register([MANIFEST, *tables, *recorded], lake.location, self.prefix)
 
     def write_run_context(self, *, run_id: str, as_of: datetime, is_backfill: bool) -> None:
-        """See Warehouse."""
+        """See Warehouse. Nothing of the run is written before its restore point."""
+        take_restore_point(self._settings, run_id, databases(self._dbt))
         row = {
             "run_id": run_id,
             "as_of": naive_utc(as_of).isoformat(sep=" ", timespec="microseconds"),

@@ -1,0 +1,232 @@
+"""Upkeep of the Iceberg tables on Athena: compaction, expiry, orphans, one writer at a time."""
+
+from __future__ import annotations
+
+import os
+import re
+import uuid
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import boto3
+
+from synapse.athena.costs import record_costs
+from synapse.athena.deployment import (
+    is_temporary,
+    parsed_manifest,
+    target_schema,
+    with_standard_ones,
+)
+from synapse.athena.executions import NO_NODE, athena_client
+from synapse.athena.iceberg_tables import Files, GlueIceberg, Metadata, Stored, iceberg_tables
+from synapse.athena.policies import Policy, read_policies
+from synapse.athena.restore_points import RestorePoints
+from synapse.athena.statements import Sender, StatementError, until_done
+from synapse.cost.ledger import CostLedger
+from synapse.cost.prices import Prices
+from synapse.errors import SynapseError
+from synapse.progress import Progress
+from synapse.runner.clock import utc_now
+from synapse.runner.dbt import DbtProject
+from synapse.runner.lease import lease
+from synapse.settings import Settings
+
+# dbt-athena's schema_table_unique: each build of a table has a folder of its own.
+_BUILD = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+# A folder that is being filled belongs to no table yet.
+_YOUNG = timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class TableUpkeep:
+    """What became of one table. Files and bytes: all that is stored under its folder.
+
+    data_files: of the current snapshot. rounds: how often OPTIMIZE and VACUUM were sent. failure:
+    Athena's reason where one of them failed; the other tables are kept all the same.
+    """
+
+    table: str
+    data_files_before: int
+    data_files_after: int
+    snapshots_before: int
+    snapshots_after: int
+    files_before: int
+    files_after: int
+    bytes_before: int
+    bytes_after: int
+    rounds: int
+    failure: str | None = None
+
+
+@dataclass(frozen=True)
+class Upkeep:
+    """What a maintenance did. released: restore points let go of; orphans: folders removed."""
+
+    run_id: str
+    tables: list[TableUpkeep]
+    released: int
+    orphans: list[str]
+    orphan_bytes: int
+
+
+@dataclass
+class _Keeper:
+    sender: Sender
+    files: Files
+    reload: Callable[[GlueIceberg], GlueIceberg]
+
+    def keep(self, table: GlueIceberg, node_id: str, policy: Policy) -> TableUpkeep:
+        before, stored = self._look(table)
+        rounds = 0
+        failure = None
+        try:
+            rounds = self._work(table, before, node_id, policy)
+        except StatementError as error:
+            failure = str(error)
+        after, left = self._look(self.reload(table))
+        return TableUpkeep(
+            table=table.full_name,
+            data_files_before=before.data_files,
+            data_files_after=after.data_files,
+            snapshots_before=len(before.snapshot_ids),
+            snapshots_after=len(after.snapshot_ids),
+            files_before=stored.files,
+            files_after=left.files,
+            bytes_before=stored.bytes,
+            bytes_after=left.bytes,
+            rounds=rounds,
+            failure=failure,
+        )
+
+    def _look(self, table: GlueIceberg) -> tuple[Metadata, Stored]:
+        metadata = self.files.metadata(table.metadata_location)
+        if metadata is None:
+            raise SynapseError(
+                f"{table.full_name}: its metadata file {table.metadata_location} is gone: restore "
+                "it from the bucket's versions, or build the table anew with --full-refresh"
+            )
+        return metadata, self.files.stored(table.location)
+
+    def _work(self, table: GlueIceberg, now: Metadata, node_id: str, policy: Policy) -> int:
+        def send(sql: str) -> int:
+            return until_done(lambda: self.sender.send(sql, node_id))
+
+        name = f"{table.database}.{table.name}"
+        wanted = policy.properties
+        if {key: now.properties.get(key) for key in wanted} != wanted:
+            clause = ", ".join(f"'{key}' = '{value}'" for key, value in wanted.items())
+            send(f"ALTER TABLE {name} SET TBLPROPERTIES ({clause})")
+        rounds = 0
+        if policy.compact and (now.data_files > 1 or now.delete_files):
+            rounds += send(f"OPTIMIZE {name} REWRITE DATA USING BIN_PACK")
+        return rounds + send(f"VACUUM {name}")
+
+
+def rollback_days() -> int:
+    """For how many days a run can be rolled back (SYNAPSE_ROLLBACK_DAYS)."""
+    text = os.environ.get("SYNAPSE_ROLLBACK_DAYS") or "3"
+    if not text.isdigit():
+        raise SynapseError(f"SYNAPSE_ROLLBACK_DAYS is {text!r}; give whole days, for example 3.")
+    return int(text)
+
+
+def maintain_athena(
+    settings: Settings,
+    project_dir: Path,
+    *,
+    only: Iterable[str] = (),
+    progress: Progress | None = None,
+) -> Upkeep:
+    """Compact and expire every Iceberg table of the deployment by its policy, then remove orphans.
+
+    only: names of tables, for a part of it. Holds the run's lease, so that each table has one
+    writer: raises LeaseHeldError while a run is at work. Raises SynapseError for a bad policy.
+    """
+    run_id = f"maintain-{uuid.uuid4().hex}"
+    days = rollback_days()
+    dbt = DbtProject(settings, project_dir)
+    policies = read_policies(parsed_manifest(dbt))
+    databases = with_standard_ones(database for database, _ in policies)
+    with lease(settings.state, run_id):
+        # What came before is recorded first: the ledger goes on from its newest query.
+        record_costs(settings)
+        glue, files = boto3.client("glue"), Files()
+        wanted = set(only)
+        tables = [
+            table
+            for table in iceberg_tables(glue, databases)
+            if not is_temporary(table.name) and (not wanted or table.name in wanted)
+        ]
+        if missing := wanted - {table.name for table in tables}:
+            raise SynapseError(f"there is no Iceberg table {sorted(missing)[0]} in {databases}")
+        sender = Sender(athena_client(), run_id, target_schema())
+
+        def reload(table: GlueIceberg) -> GlueIceberg:
+            return next(
+                found
+                for found in iceberg_tables(glue, [table.database])
+                if found.name == table.name
+            )
+
+        keeper = _Keeper(sender, files, reload)
+        done = []
+        try:
+            for number, table in enumerate(tables, 1):
+                node_id, policy = policies.get((table.database, table.name), (NO_NODE, Policy()))
+                done.append(keeper.keep(table, node_id, policy))
+                if progress:
+                    progress(table.full_name, number, len(tables))
+        finally:
+            ledger = CostLedger(settings.state, Prices.load())
+            ledger.record(sender.sent)
+            ledger.close()
+        points = RestorePoints(settings.state)
+        try:
+            released = points.forget(before=utc_now() - timedelta(days=days))
+            needed = points.locations()
+        finally:
+            points.close()
+        orphans = _orphans(files, databases, needed | _locations(databases))
+        orphan_bytes = 0
+        for folder in orphans:
+            orphan_bytes += files.stored(folder).bytes
+            files.remove(folder)
+    return Upkeep(run_id, done, released, orphans, orphan_bytes)
+
+
+def _locations(databases: Iterable[str]) -> set[str]:
+    """The folders of all tables, of whatever kind."""
+    glue = boto3.client("glue")
+    found = set()
+    for database in databases:
+        try:
+            pages = list(glue.get_paginator("get_tables").paginate(DatabaseName=database))
+        except glue.exceptions.EntityNotFoundException:
+            continue
+        for page in pages:
+            for table in page["TableList"]:
+                place = table.get("StorageDescriptor", {}).get("Location")
+                if place:
+                    found.add(place.rstrip("/") + "/")
+    return found
+
+
+def _orphans(files: Files, databases: Iterable[str], needed: set[str]) -> list[str]:
+    """Folders of builds that no table and no restore point needs, and that have come to rest."""
+    root = os.environ.get("SYNAPSE_ATHENA_DATA")
+    if not root:
+        raise SynapseError("SYNAPSE_ATHENA_DATA is not set: give the S3 prefix of the tables")
+    found = []
+    for database in databases:
+        for table in files.folders(f"{root.rstrip('/')}/{database}/"):
+            for build in files.folders(table):
+                if not _BUILD.fullmatch(build.rstrip("/").rsplit("/", 1)[1]):
+                    continue
+                if any(build.startswith(one) or one.startswith(build) for one in needed):
+                    continue
+                youngest = max(item["LastModified"] for item in files.objects(build))
+                if datetime.now(UTC) - youngest > _YOUNG:
+                    found.append(build)
+    return found

@@ -39,6 +39,11 @@ class SmallProject:
     client: Client
     prefix: str
 
+    @property
+    def workgroup(self) -> str:
+        """The workgroup that its queries run in."""
+        return self.prefix.rstrip("_")
+
     def model(self, name: str, sql: str) -> None:
         """Write a model, or another in its place."""
         (self.folder / "models" / f"{name}.sql").write_text(sql)
@@ -60,7 +65,7 @@ class SmallProject:
 
     def rows(self, sql: str) -> list[list[str | None]]:
         """The rows of a query, without its header."""
-        return self.client.run(sql, WorkGroup=self.prefix.rstrip("_")).values
+        return self.client.run(sql, WorkGroup=self.workgroup).values
 
 
 @contextmanager

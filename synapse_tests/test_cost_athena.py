@@ -40,9 +40,7 @@ def ledger(project: SmallProject) -> list[Any]:
 def executions(project: SmallProject) -> list[dict[str, Any]]:
     """All that Athena knows of the workgroup, asked one by one."""
     athena = project.client.athena
-    pages = athena.get_paginator("list_query_executions").paginate(
-        WorkGroup=project.prefix.rstrip("_")
-    )
+    pages = athena.get_paginator("list_query_executions").paginate(WorkGroup=project.workgroup)
     ids = [query_id for page in pages for query_id in page["QueryExecutionIds"]]
     answers = [athena.get_query_execution(QueryExecutionId=query_id) for query_id in ids]
     return [dict(answer["QueryExecution"]) for answer in answers]
@@ -64,7 +62,7 @@ def project(athena: Instance, tmp_path_factory: pytest.TempPathFactory) -> Itera
             assert [failure.split(":")[0] for failure in first.failures] == ["broken"], first
             assert not project.invoke("test", run_id=RUN).succeeded
             project.invoke("run", "--select", "counts", "big", run_id=RUN)
-            group = project.prefix.rstrip("_")
+            group = project.workgroup
             own = '-- /* {"app": "synapse", "run_id": "%s", "node_id": "model.synapse.long"} */\n'
             cancelled = project.client.start(
                 own % RUN

@@ -73,6 +73,8 @@ def test_rows_stay_and_files_get_fewer_where_the_policy_says_so(
     assert pieces.bytes_after < pieces.bytes_before
     assert pieces.files_after < pieces.files_before
     assert alone.data_files_before == alone.data_files_after == 4
+    # What every run builds anew needs neither.
+    assert (tables["replaced"].rounds, alone.rounds, pieces.rounds) == (0, 1, 2)
     assert alone.snapshots_after >= 4
     # Three builds of the table have been replaced; nothing needs them, and the fourth is read.
     assert len(report.orphans) == 3
@@ -96,10 +98,10 @@ def test_an_unknown_table_is_told(project: SmallProject) -> None:
         maintain_athena(project.settings, project.folder, only=["no_such_table"])
 
 
-def manifest(folder: Path, meta: object) -> Path:
+def manifest(folder: Path, meta: object, materialized: str = "incremental") -> Path:
     node = {
         "resource_type": "model", "schema": "Lake_gold", "alias": "fct_messages",
-        "name": "fct_messages", "config": {"meta": meta},
+        "name": "fct_messages", "config": {"meta": meta, "materialized": materialized},
     }  # fmt: skip
     path = folder / "manifest.json"
     path.write_text(json.dumps({"nodes": {"model.synapse.fct_messages": node}}))
@@ -114,12 +116,16 @@ def test_a_policy_is_read_from_meta_and_defaults_to_athenas(tmp_path: Path) -> N
             Policy(compact=True, snapshot_days=0.5, min_snapshots=1),
         )
     }
+    (whole,) = read_policies(manifest(tmp_path, {}, "table")).values()
+    assert whole[1] == Policy(compact=False)
+    told = manifest(tmp_path, {"maintain": {"compact": True}}, "table")
+    assert read_policies(told)["lake_gold", "fct_messages"][1].compact
     assert Policy(snapshot_days=0.5).properties["vacuum_max_snapshot_age_seconds"] == "43200"
     assert Policy().properties["vacuum_max_snapshot_age_seconds"] == "432000"
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"snapshot_day": 3}, {"min_snapshots": 0}, {"snapshot_days": "soon"}]
+    "wrong", [{"snapshot_day": 3}, {"min_snapshots": 0}, {"snapshot_days": "soon"}, "weekly"]
 )
 def test_a_wrong_policy_names_the_model_and_the_key(tmp_path: Path, wrong: object) -> None:
     with pytest.raises(SynapseError, match=r"model\.synapse\.fct_messages: meta\.maintain\."):

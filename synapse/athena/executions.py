@@ -8,6 +8,7 @@ database that they were sent in and the run that was at work.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from collections.abc import Iterable, Iterator
@@ -78,6 +79,11 @@ def describe(client: AthenaClient, ids: Iterable[str]) -> Iterator[QueryExecutio
         some = wanted[begin : begin + _BATCH]
         answer = client.batch_get_query_execution(QueryExecutionIds=some)
         yield from answer.get("QueryExecutions", [])
+        for left in answer.get("UnprocessedQueryExecutionIds", []):
+            # Forgotten, or refused for a reason that passes: asked by itself, one can tell.
+            with contextlib.suppress(client.exceptions.InvalidRequestException):
+                query_id = left.get("QueryExecutionId", "")
+                yield client.get_query_execution(QueryExecutionId=query_id)["QueryExecution"]
 
 
 def ours(

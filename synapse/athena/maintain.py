@@ -114,12 +114,15 @@ class _Keeper:
             return until_done(lambda: self.sender.send(sql, node_id))
 
         name = f"{table.database}.{table.name}"
+        is_compacted = policy.compact and (now.data_files > 1 or now.delete_files > 0)
+        if len(now.snapshot_ids) <= 1 and not is_compacted:
+            return 0  # built anew since the last time: there is nothing to expire
         wanted = policy.properties
         if {key: now.properties.get(key) for key in wanted} != wanted:
             clause = ", ".join(f"'{key}' = '{value}'" for key, value in wanted.items())
             send(f"ALTER TABLE {name} SET TBLPROPERTIES ({clause})")
         rounds = 0
-        if policy.compact and (now.data_files > 1 or now.delete_files):
+        if is_compacted:
             rounds += send(f"OPTIMIZE {name} REWRITE DATA USING BIN_PACK")
         return rounds + send(f"VACUUM {name}")
 
@@ -226,7 +229,7 @@ def _orphans(files: Files, databases: Iterable[str], needed: set[str]) -> list[s
                     continue
                 if any(build.startswith(one) or one.startswith(build) for one in needed):
                     continue
-                youngest = max(item["LastModified"] for item in files.objects(build))
-                if datetime.now(UTC) - youngest > _YOUNG:
+                moments = [item["LastModified"] for item in files.objects(build)]
+                if moments and datetime.now(UTC) - max(moments) > _YOUNG:
                     found.append(build)
     return found

@@ -17,7 +17,8 @@ from synapse.errors import SynapseError
 class Policy(BaseModel):
     """Upkeep of one table. What a model does not say is as here, which is Athena's own default.
 
-    compact: small files are made into large ones. snapshot_days: older snapshots go, and with them
+    compact: small files are made into large ones; a model that is built whole (materialized:
+    table) says no unless it says yes. snapshot_days: older snapshots go, and with them
     what only they need; a run older than that cannot be rolled back. min_snapshots: so many stay,
     however old.
     """
@@ -46,13 +47,18 @@ def read_policies(manifest: Path) -> dict[tuple[str, str], tuple[str, Policy]]:
     for node_id, node in orjson.loads(manifest.read_bytes())["nodes"].items():
         if node["resource_type"] in ("model", "snapshot", "seed"):
             key = (node["schema"].lower(), (node.get("alias") or node["name"]).lower())
-            found[key] = (node_id, _policy(node_id, node["config"].get("meta") or {}))
+            found[key] = (node_id, _policy(node_id, node["config"]))
     return found
 
 
-def _policy(node_id: str, meta: dict[str, Any]) -> Policy:
+def _policy(node_id: str, config: dict[str, Any]) -> Policy:
+    # What every run builds anew is not worth compacting.
+    usual = {"compact": config.get("materialized") != "table"}
+    declared = (config.get("meta") or {}).get("maintain", {})
     try:
-        return Policy.model_validate(meta.get("maintain", {}))
+        if not isinstance(declared, dict):
+            return Policy.model_validate(declared)  # refused, with pydantic's reason
+        return Policy.model_validate({**usual, **declared})
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "maintain"

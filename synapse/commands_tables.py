@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from synapse.athena.maintain import Upkeep
 
 TargetOption = Annotated[str, typer.Option("--target", help="duckdb or athena.")]
-_UNTIL_NOW = "redshift keeps its own tables; synapse maintain and rollback know duckdb and athena"
+_NOT_REDSHIFT = (
+    "redshift keeps its own tables; synapse maintain and rollback know duckdb and athena"
+)
 
 
 def maintain_command(
@@ -47,7 +49,7 @@ def maintain_command(
             )
         return
     if settings.target != "athena":
-        raise UsageError(_UNTIL_NOW)
+        raise UsageError(_NOT_REDSHIFT)
     from synapse.athena.maintain import maintain_athena
 
     with progress_bar("maintain") as progress:
@@ -98,7 +100,7 @@ def rollback_command(
             "(with --date, as of an earlier date). --target athena rolls back"
         )
     if settings.target != "athena":
-        raise UsageError(_UNTIL_NOW)
+        raise UsageError(_NOT_REDSHIFT)
     from synapse.athena.rollback import roll_back
 
     done = roll_back(settings, run)

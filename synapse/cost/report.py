@@ -19,7 +19,7 @@ BY = ("model", "day", "schedule", "run")
 
 @dataclass(frozen=True)
 class NodeCost:
-    """What one run spent on one node on one UTC date; accepted: records that the run let in."""
+    """What one run spent on one node on one UTC date. schedule, status: the run's."""
 
     run_id: str
     schedule: str

@@ -121,6 +121,14 @@ def test_a_full_refresh_can_be_taken_back(runs: Runs) -> None:
     assert runs.contents() == before
 
 
+def test_a_run_that_goes_on_after_a_failure_goes_back_to_before_its_beginning(runs: Runs) -> None:
+    before = runs.contents()
+    runs.run("resumed", 4)
+    take_restore_point(runs.project.settings, "resumed", [runs.database])
+    roll_back(runs.project.settings, "resumed")
+    assert runs.contents() == before
+
+
 def test_what_vacuum_has_expired_is_refused_before_anything_changes(runs: Runs) -> None:
     runs.run("expired", 6)
     table = f"{runs.database}.merged"

@@ -66,7 +66,7 @@ class RestorePoints:
         make_tables(self._engine, _METADATA)
 
     def take(self, run_id: str, databases: Iterable[str], tables: Iterable[GlueIceberg]) -> None:
-        """Write down where the tables stand, in the place of what was known of this run."""
+        """Write down where the tables stand. A run that goes on after a failure keeps its first."""
         now = utc_now()
         rows = [
             {
@@ -80,8 +80,8 @@ class RestorePoints:
             for table in tables
         ]
         with self._engine.begin() as connection:
-            for each in (_POINTS, _RUNS):
-                connection.execute(delete(each).where(each.c.run_id == run_id))
+            if connection.execute(select(_RUNS).where(_RUNS.c.run_id == run_id)).first():
+                return
             run = {"run_id": run_id, "databases": sorted(databases), "taken_at": now}
             connection.execute(insert(_RUNS).values(**run))
             if rows:

@@ -76,7 +76,7 @@ def small_project(athena: Instance, folder: Path, name: str) -> Iterator[SmallPr
         **athena.environment(),
         "SYNAPSE_SCHEMA_PREFIX": prefix,
         "SYNAPSE_ATHENA_WORKGROUP": prefix.rstrip("_"),
-        "SYNAPSE_PSEUDONYM_KEY": "0123456789abcdef0123456789abcdef",
+        "SYNAPSE_PSEUDONYM_KEY": "0123456789abcdef" * 2,
         "SYNAPSE_HOME": str(folder / "home"),
     }
     with pytest.MonkeyPatch.context() as patch:

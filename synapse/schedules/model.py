@@ -13,17 +13,10 @@ from cronsim import CronSim, CronSimError
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from synapse.errors import UsageError
+from synapse.runner.error_class import ErrorClass
 
 _ANY_MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
-
-
-class ErrorClass(StrEnum):
-    """Errors that may pass by themselves. What is wrong with data or code is in none of them."""
-
-    throttled = "throttled"
-    locked = "locked"
-    network = "network"
 
 
 class Task(StrEnum):
@@ -160,6 +153,10 @@ class Schedules:
 
     def __getitem__(self, name: str) -> Schedule:
         return self.by_name[self.name_of(name)]
+
+    def without_models(self) -> tuple[str, ...]:
+        """The schedules that build nothing."""
+        return tuple(n for n, each in self.by_name.items() if each.task is not Task.build)
 
     def is_schedule(self, name: str) -> bool:
         """True for the name or alias of a schedule."""

@@ -28,6 +28,7 @@ from synapse.state_store import make_tables, open_store, shown
 LEASE_SECONDS = 60.0
 _BEATS = 6
 """So often a lease is renewed in its time; by the last of them a holder that could not is gone."""
+_LONGEST_POLL = 1.0
 
 Lost = Callable[[str], None]
 """Called with why, some seconds before the lease ends; the process ends when it returns."""
@@ -154,7 +155,7 @@ def _acquire(
                 connection.rollback()
         if steady_seconds() >= until:
             raise _held_error(names, holder)
-        time.sleep(min(max(until - steady_seconds(), 0.01), seconds / 30, 1.0))
+        time.sleep(min(max(until - steady_seconds(), 0.01), seconds / 30, _LONGEST_POLL))
 
 
 def _take(connection: Connection, row: Row[tuple[object, ...]], wanted: Wanted) -> bool:

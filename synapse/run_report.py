@@ -53,6 +53,13 @@ def say_run(report: RunReport) -> None:
         out.print(f"  failed: {sentence}", style="red", highlight=False, soft_wrap=True)
 
 
+def say_one_of_many(report: RunReport) -> None:
+    """Say in a line how one run of several ended."""
+    out.print(f"{report.schedule} as of {report.as_of:%Y-%m-%d %H:%M} UTC: {report.status}")
+    for sentence in report.dbt.failures:
+        out.print(f"  failed: {sentence}", style="red", highlight=False, soft_wrap=True)
+
+
 def say_dry_run(plan: DryRun) -> None:
     """Say what a run would do."""
     out.print(

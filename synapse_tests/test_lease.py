@@ -75,18 +75,15 @@ def race(url: str, number: int, turns: int, folder: Path) -> None:
     module._LONGEST_POLL = 0.002
     while True:
         try:
-            with lease(url, f"racer-{number}", ("lake", "schedule:daily"), wait=60) as held:
-                with (folder / "inside").open("a+") as inside:
-                    fcntl.flock(inside, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    inside.seek(0)
-                    lines = inside.read().splitlines()
-                    inside.write(
-                        f"{number} {held.tokens['lake']} {held.tokens['schedule:daily']}\n"
-                    )
-                    inside.flush()
-                    if len(lines) >= turns - 1:
-                        return
-                    fcntl.flock(inside, fcntl.LOCK_UN)
+            names = ("lake", "schedule:daily")
+            with (
+                lease(url, f"racer-{number}", names, wait=60) as held,
+                (folder / "inside").open("a") as inside,
+            ):
+                fcntl.flock(inside, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                inside.write(" ".join(str(held.tokens[name]) for name in names) + f" {number}\n")
+                inside.flush()
+                fcntl.flock(inside, fcntl.LOCK_UN)
         except LeaseHeldError:
             continue
         with (folder / "inside").open() as inside:

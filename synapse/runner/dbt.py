@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+import orjson
+
 from synapse.errors import SynapseError
 from synapse.garbage import without_cycle_search
 from synapse.progress import Progress
@@ -206,6 +208,17 @@ class DbtProject:
         arguments = ["list", "--selector", selector, "--output", "name", *wanted]
         names = cast("list[str]", self._call(arguments, None, None).result)
         return tuple(sorted(names))
+
+    def nodes(self, selector: str) -> dict[str, set[str]]:
+        """What a build of `selector` builds and tests, by id, each with the ids that it reads."""
+        arguments = ["list", "--selector", selector, "--exclude-resource-type", "unit_test"]
+        shown = [*arguments, "--output", "json", "--output-keys", "unique_id", "depends_on"]
+        self.parse()
+        lines = cast("list[str]", self._call(shown, None, None).result)
+        found = [orjson.loads(line) for line in lines]
+        return {
+            node["unique_id"]: set(node.get("depends_on", {}).get("nodes", ())) for node in found
+        }
 
     def _known_parse(self) -> list[str]:
         """Go on from the lake's last parse, else the installation's; dbt checks if it may."""

@@ -140,10 +140,13 @@ class RunHistory:
         with self.engine.connect() as connection:
             return [Run(**row._mapping) for row in connection.execute(query)]
 
-    def newest_as_of(self) -> datetime | None:
-        """Return the greatest as-of (naive UTC) of a run that built with success."""
+    def newest_as_of(self, besides: Collection[str] = ()) -> datetime | None:
+        """Return the greatest as-of (naive UTC) of a run that succeeded.
+
+        besides: schedules that build nothing.
+        """
         query = select(SCHEDULE_RUNS.c.as_of).where(
-            SCHEDULE_RUNS.c.status == "succeeded", SCHEDULE_RUNS.c.fingerprint.is_not(None)
+            SCHEDULE_RUNS.c.status == "succeeded", SCHEDULE_RUNS.c.schedule.not_in(besides)
         )
         with self.engine.connect() as connection:
             return max((row.as_of for row in connection.execute(query)), default=None)

@@ -16,10 +16,10 @@ from synapse.runner.lease_rows import put
 from synapse.schedules.model import Step
 from synapse.state_store import make_tables
 
-_METADATA = MetaData()
+METADATA = MetaData()
 RUN_PLANS = Table(
     "run_plans",
-    _METADATA,
+    METADATA,
     Column("run_id", String(64), primary_key=True),
     # JSON lists: the schedules that the run stands for, and its steps as [schedule, selector].
     Column("covers", Text, nullable=False),
@@ -33,7 +33,7 @@ RUN_PLANS = Table(
 )
 RUN_STEPS = Table(
     "run_steps",
-    _METADATA,
+    METADATA,
     Column("run_id", String(64), primary_key=True),
     Column("position", Integer, primary_key=True),
     Column("schedule", String(64), nullable=False),
@@ -63,7 +63,7 @@ class RunLedger:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        make_tables(engine, _METADATA)
+        make_tables(engine, METADATA)
 
     def plan(self, connection: Connection, plan: RunPlan, as_of: datetime, timezone: str) -> None:
         """Record what a run sets out to do, or, once it is known, from what."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import uuid
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import datetime
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from synapse.runner.configuration import check_configuration
 from synapse.runner.dbt import DbtProject
 from synapse.runner.history import RunHistory
 from synapse.runner.lease import lease
-from synapse.runner.plan import make_plan
+from synapse.runner.plan import Plan, make_plan
 from synapse.runner.run_ledger import RunLedger
 from synapse.runner.warehouse import Warehouse, open_warehouse
 from synapse.runner.work import RunReport, Within, Work
@@ -62,17 +62,31 @@ def run(
     history = RunHistory(settings.state)
     ledger = RunLedger(history.engine)
     try:
-        day = last_complete_date(as_of, settings.business_timezone)
-        plan = make_plan(
-            schedules,
-            schedule,
-            done=ledger.covered(day, settings.business_timezone),
-            may_build_needs=may_build_needs,
-            as_of=as_of,
-            timezone=settings.business_timezone,
-        )
+        timezone = settings.business_timezone
+
+        def planned(done: Collection[str]) -> Plan:
+            return make_plan(
+                schedules,
+                schedule,
+                done=done,
+                may_build_needs=may_build_needs,
+                as_of=as_of,
+                timezone=timezone,
+            )
+
+        def done() -> Collection[str]:
+            return ledger.covered(last_complete_date(as_of, timezone), timezone)
+
+        # What others may write while we wait for the lease is looked at again below.
+        plan = planned(done() if may_build_needs else schedules.by_name)
         run_id = uuid.uuid4().hex
         with lease(settings.state, run_id, plan.leases, wait=wait) as held:
+            try:
+                plan = planned(done())
+            except SynapseError as error:
+                history.start(run_id, plan.name, as_of, lease=held, within=within)
+                history.finish(run_id, "failed", lease=held, detail=f"not run: {error}")
+                raise
             work = Work(
                 settings, project_dir, dbt, warehouse, history, ledger, held, plan, run_id, as_of,
                 progress,

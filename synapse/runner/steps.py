@@ -12,6 +12,7 @@ from synapse.progress import Progress
 from synapse.runner.dbt import DbtProject, DbtResult
 from synapse.runner.error_class import ErrorClass, error_class
 
+_RESUMABLE = ("build",)
 _FIRST_PAUSE, _LONGEST_PAUSE = 5.0, 120.0
 
 
@@ -48,12 +49,15 @@ def run_step(
             if not _take_one(left, kinds):
                 raise
         else:
-            result = latest if result is None else result.then(latest, is_retry=True)
+            if result is not None and command == ["retry"]:
+                latest = result.then(latest, is_retry=True)
+            result = latest
             kinds = set(latest.passing)
             if latest.succeeded or not _take_one(left, kinds):
                 return Outcome(result, attempts)
-            # dbt knows what failed and what was skipped because of it.
-            command = ["retry"]
+            if arguments[0] in _RESUMABLE:
+                # dbt knows what failed and what was skipped because of it.
+                command = ["retry"]
         attempts += 1
         # Many clients that were refused together must not come back together.
         longest = min(_FIRST_PAUSE * 2**attempts, _LONGEST_PAUSE)

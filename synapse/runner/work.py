@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -68,12 +69,13 @@ class Work:
     run_id: str
     as_of: datetime
     progress: Progress | None = None
+    _resume: Path | None = None
 
     def whole(
         self, *, full_refresh: bool, besides: Collection[str] = (), within: Within | None = None
     ) -> RunReport:
         """Do all of the plan. besides: schedules that build nothing."""
-        newest = self.history.newest_as_of()
+        newest = self.history.newest_as_of(besides)
         is_backfill = newest is not None and naive_utc(self.as_of) < newest
         before = self.history.last_built(besides)
         self.history.start(self.run_id, self.plan.name, self.as_of, lease=self.lease, within=within)
@@ -110,6 +112,10 @@ class Work:
         """Go on with a failed run from step `first`, which dbt resumes where it failed."""
         self.history.reopen(run.run_id, lease=self.lease)
         with self._guarded() as stop:
+            # Out of the way of what dbt does before it goes on.
+            self._resume = self.dbt.target_path / "retry"
+            self._resume.mkdir(exist_ok=True)
+            shutil.copy2(self.dbt.target_path / "run_results.json", self._resume)
             report = IngestReport(run.run_id, self.as_of)
             self.warehouse.write_run_context(
                 run_id=run.run_id, as_of=self.as_of, is_backfill=before.is_backfill
@@ -151,7 +157,9 @@ class Work:
             self._record_step(position, step, "running")
             outcome = run_step(
                 self.dbt,
-                ["retry"] if position == first else [*arguments, "--selector", step.selector],
+                ["retry", "--state", str(self._resume)]
+                if position == first
+                else [*arguments, "--selector", step.selector],
                 self.plan.schedule.retries,
                 run_id=self.run_id,
                 progress=self.progress,

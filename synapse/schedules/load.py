@@ -54,7 +54,8 @@ def selector_names(project_dir: Path) -> tuple[str, ...]:
 
 
 def _first_sentence(document: LinedYaml, error: ValidationError) -> str:
-    first = error.errors()[0]
+    # A setting misspelt is also one that is missing: the first says more.
+    first = min(error.errors(), key=lambda each: each["type"] != "extra_forbidden")
     location: Location = tuple(part for part in first["loc"] if part != "[key]")
     where = ".".join(str(part) for part in location) or "the file"
     message = first["msg"].removeprefix("Value error, ")

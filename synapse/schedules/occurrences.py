@@ -12,6 +12,8 @@ from zoneinfo import ZoneInfo
 
 from cronsim import CronSim
 
+from synapse.errors import UsageError
+
 
 def times_after(cron: str, moment: datetime, timezone: str) -> Iterator[datetime]:
     """The times (aware, UTC) that lie after `moment` (aware), earliest first, without end."""
@@ -36,3 +38,25 @@ def latest_time(cron: str, until: datetime, timezone: str) -> datetime:
     next(before)
     start = next(before).astimezone(UTC)
     return max([start, *times_between(cron, start, until, timezone)])
+
+
+def occurrence_time(cron: str, text: str, timezone: str) -> datetime:
+    """The time that `text` names: `latest`, or an ISO 8601 instant that cron has.
+
+    Raises UsageError for one that cron does not have.
+    """
+    if text == "latest":
+        return latest_time(cron, datetime.now(UTC), timezone)
+    try:
+        wanted = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise UsageError(
+            f"--occurrence {text!r} is neither `latest` nor an ISO 8601 timestamp"
+        ) from error
+    wanted = wanted.replace(tzinfo=UTC) if wanted.tzinfo is None else wanted.astimezone(UTC)
+    if latest_time(cron, wanted, timezone) != wanted:
+        raise UsageError(
+            f"--occurrence {text!r} is no time of this schedule ({cron!r} in {timezone}); "
+            "`synapse schedules` shows the next ones"
+        )
+    return wanted

@@ -46,7 +46,7 @@ def run(
     Raises SynapseError on bad settings or input, LeaseHeldError when another run is at work (after
     `wait` seconds); failing models or tests are reported with status failed. dbt: the project,
     where it is parsed already. may_build_needs: build schedules that this one needs and that have
-    not run, rather than refuse. within: see Work.
+    not run (full_refresh: all of them), rather than refuse. within: see Work.
     """
     schedules = load_schedules(project_dir)
     check_configuration(project_dir)
@@ -75,6 +75,8 @@ def run(
             )
 
         def done() -> Collection[str]:
+            if full_refresh:
+                return ()  # of silver and gold, whatever has run
             return ledger.covered(last_complete_date(as_of, timezone), timezone)
 
         # What others may write while we wait for the lease is looked at again below.

@@ -31,11 +31,13 @@ def run_step(
     *,
     run_id: str,
     progress: Progress | None = None,
+    is_stopped: Callable[[], bool] = lambda: False,
     pause: Callable[[float], None] = time.sleep,
 ) -> Outcome:
     """Invoke dbt; while all that failed is of a class with retries left, go on from there.
 
-    Raises SynapseError where dbt could not start, and not for an error that passed.
+    is_stopped: asked before each repetition. Raises SynapseError where dbt could not start, and
+    not for an error that passed.
     """
     left = dict(retries)
     attempts = 1
@@ -46,14 +48,14 @@ def run_step(
             latest = dbt.invoke(command, run_id=run_id, progress=progress)
         except SynapseError as error:
             kinds: set[ErrorClass | None] = {error_class(str(error))}
-            if not _take_one(left, kinds):
+            if is_stopped() or not _take_one(left, kinds):
                 raise
         else:
             if result is not None and command == ["retry"]:
                 latest = result.then(latest, is_retry=True)
             result = latest
             kinds = set(latest.passing)
-            if latest.succeeded or not _take_one(left, kinds):
+            if latest.succeeded or is_stopped() or not _take_one(left, kinds):
                 return Outcome(result, attempts)
             if arguments[0] in _RESUMABLE:
                 # dbt knows what failed and what was skipped because of it.

@@ -163,6 +163,7 @@ class Work:
                 self.plan.schedule.retries,
                 run_id=self.run_id,
                 progress=self.progress,
+                is_stopped=lambda: stop.why is not None,
             )
             if stop.why is not None:
                 raise KeyboardInterrupt  # dbt had it, and told us in its own way

@@ -53,7 +53,8 @@ def test_retry_goes_on_where_the_run_failed(world: tuple[Settings, Path, datetim
         "user_metrics",
         "daily_aggregate",
     ]
-    assert not settings.warehouse.exists(), "looking builds nothing"
+    counted = "select count(*) from information_schema.tables"
+    assert ask(settings.warehouse, counted) == [(0,)], "looking builds nothing"
     model = project / "models" / "gold" / "engagement" / "rpt_active_users_daily.sql"
     good = model.read_text()
     model.write_text(good.replace("with ", "with broken as (select no_such_column), ", 1))

@@ -6,6 +6,7 @@ jumps and eight schedulers at once are all the same case.
 
 from __future__ import annotations
 
+import logging
 import signal
 import subprocess
 import sys
@@ -94,6 +95,8 @@ class Scheduler:
         """Work until SIGTERM or SIGINT; what runs then is told to stop and waited for."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: self._stop.set())
+        # A sweep that finds the one before at work is no news: it is what the lock is for.
+        logging.getLogger("apscheduler").setLevel(logging.ERROR)
         executor = ThreadPoolExecutor(len(self._schedules.by_name))
         clock = BackgroundScheduler(
             executors={"default": executor},

@@ -61,21 +61,21 @@ athena-suite: $(DEV_ENV) maven ## dbt-athena's own functional suite; DBT_ADAPTER
 	@$(BIN)/athena-local run -- $(BIN)/python -m athena_local.suite $(if $(DBT_ADAPTERS),--checkout $(DBT_ADAPTERS))
 
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
+# $(call debian,PACKAGE,WHAT,HOW TO SEE IT,COMMANDS)
+define debian
+@$(3) >/dev/null 2>&1 || { \
+	echo "==> $(2), from Debian's packages"; \
+	$(SUDO) apt-get update -qq && \
+	$(SUDO) env DEBIAN_FRONTEND=noninteractive \
+		apt-get install -y -qq --no-install-recommends $(1) >/dev/null; \
+} || { echo "install $(2) ($(4)) and run make again" >&2; exit 1; }
+endef
+
 postgres: ## Install PostgreSQL where there is none: the state store is tested on a real one
-	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || { \
-		echo "==> PostgreSQL, from Debian's packages"; \
-		$(SUDO) apt-get update -qq && \
-		$(SUDO) env DEBIAN_FRONTEND=noninteractive \
-			apt-get install -y -qq --no-install-recommends postgresql >/dev/null; \
-	} || { echo "install PostgreSQL (initdb and pg_ctl) and run make again" >&2; exit 1; }
+	$(call debian,postgresql,PostgreSQL,{ ls /usr/lib/postgresql/*/bin/initdb || command -v initdb; },initdb and pg_ctl)
 
 maven: ## Install Maven where there is none: it fetches Trino, Athena's engine
-	@command -v mvn >/dev/null || { \
-		echo "==> Maven, from Debian's packages"; \
-		$(SUDO) apt-get update -qq && \
-		$(SUDO) env DEBIAN_FRONTEND=noninteractive \
-			apt-get install -y -qq --no-install-recommends maven >/dev/null; \
-	} || { echo "install Maven (mvn) and run make again" >&2; exit 1; }
+	$(call debian,maven,Maven,command -v mvn,mvn)
 
 lint: conventions ## Check style, types, conventions and secrets
 	@echo "==> ruff"

@@ -80,22 +80,13 @@ def _parts(instance: Instance, home: Path) -> list[Part]:
     folder = instance.parts_folder
     urls = instance.environment()
     s3, glue = urls["AWS_ENDPOINT_URL"], urls["AWS_ENDPOINT_URL_GLUE"]
-
-    def ours(name: str, module: str, health: str, *arguments: str) -> Part:
-        command = [sys.executable, "-m", f"athena_local.{module}", *arguments]
-        return Part(name, command, folder, lambda: answers(health))
-
     return [
-        ours("moto", "moto_server", f"{s3}/moto-api/", "--port", str(instance.moto_port)),
+        moto_part(folder, instance.moto_port),
         # Before the others, which are small: it takes longest.
         TrinoServer(home, folder / "trino", instance.trino_port, s3, glue).part(),
-        ours(
-            "glue",
-            "glue_front",
-            f"{glue}/health",
-            *("--port", str(instance.glue_port), "--moto", s3),
-        ),
-        ours(
+        glue_part(folder, instance.glue_port, instance.moto_port),
+        _ours(
+            folder,
             "athena",
             "bridge",
             f"http://{HOST}:{instance.athena_port}/health",
@@ -104,3 +95,21 @@ def _parts(instance: Instance, home: Path) -> list[Part]:
             *("--state-dir", str(folder / "bridge")),
         ),
     ]
+
+
+def moto_part(folder: Path, port: int) -> Part:
+    """S3 and all other services of AWS that moto has; its log goes to the folder."""
+    health = f"http://{HOST}:{port}/moto-api/"
+    return _ours(folder, "moto", "moto_server", health, "--port", str(port))
+
+
+def glue_part(folder: Path, port: int, moto_port: int) -> Part:
+    """What stands before moto's Glue."""
+    moto = f"http://{HOST}:{moto_port}"
+    health = f"http://{HOST}:{port}/health"
+    return _ours(folder, "glue", "glue_front", health, "--port", str(port), "--moto", moto)
+
+
+def _ours(folder: Path, name: str, module: str, health: str, *arguments: str) -> Part:
+    command = [sys.executable, "-m", f"athena_local.{module}", *arguments]
+    return Part(name, command, folder, lambda: answers(health))

@@ -87,6 +87,10 @@ class TrinoServer:
             "catalog.management": "static",
             "catalog.config-dir": str(self.folder / "etc" / "catalog"),
             "plugin.dir": str(self.home / "plugin"),
+            # One node and small tables: whatever order and distribution cost planning, they give
+            # nothing back.
+            "optimizer.join-reordering-strategy": "ELIMINATE_CROSS_JOINS",
+            "join-distribution-type": "BROADCAST",
         }
 
     def _hive(self) -> Mapping[str, str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,9 +12,9 @@ import boto3
 from botocore.config import Config
 
 from athena_local import aws
-from athena_local.local_http import answers
-from athena_local.parts import Part, start, stop, wait_ready
+from athena_local.parts import start, stop, wait_ready
 from athena_local.ports import reserved_ports
+from athena_local.stack import glue_part, moto_part
 
 _SECONDS = 120
 
@@ -37,21 +36,7 @@ def moto_and_glue(folder: Path) -> Iterator[tuple[str, str]]:
     """Start both; yields their URLs."""
     with reserved_ports(2, None, folder / "ports") as (moto_port, glue_port):
         moto, glue = f"http://127.0.0.1:{moto_port}", f"http://127.0.0.1:{glue_port}"
-        command = [sys.executable, "-m"]
-        parts = [
-            Part(
-                "moto",
-                [*command, "athena_local.moto_server", "--port", str(moto_port)],
-                folder,
-                lambda: answers(f"{moto}/moto-api/"),
-            ),
-            Part(
-                "glue",
-                [*command, "athena_local.glue_front", "--port", str(glue_port), "--moto", moto],
-                folder,
-                lambda: answers(f"{glue}/health"),
-            ),
-        ]
+        parts = [moto_part(folder, moto_port), glue_part(folder, glue_port, moto_port)]
         running = start(parts, dict(os.environ))
         try:
             wait_ready(running, _SECONDS)

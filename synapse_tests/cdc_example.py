@@ -35,6 +35,11 @@ from synapse_tests.silver_engine import SilverEngine
 
 TABLE = "t"
 VALUES = {"name": "varchar", "score": "bigint", "updated_at": "timestamp"}
+# Silver as it is built on each engine; all forms are held against the model.
+FORMS = {
+    "as on DuckDB": {},
+    "as on Athena": dict.fromkeys(("cdc_base_rows", "cdc_states", "cdc_versions"), "athena"),
+}
 # In memory, where there is such a folder: SQLite waits for the disk at each commit.
 _SCRATCH = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 
@@ -102,14 +107,18 @@ def problems_of(example: Example, mutate: Mapping[str, str] | None = None) -> li
             (project / "models" / part).mkdir(parents=True)
         table = table_of(TABLE, world.shape)
         declare(project, SCHEMA, [table])
-        engine = SilverEngine(lake.lake, SCHEMA, [table], mutate or {})
+        engines = {
+            form: SilverEngine(lake.lake, SCHEMA, [table], mutate or {}, macros)
+            for form, macros in FORMS.items()
+        }
 
         def compare(step: int, how: str) -> list[str]:
             expected = Expected(world, landed_at(world, files, step))
-            found = differences(
-                lambda sql: engine.connection.execute(sql).fetchall(), TABLE, world, expected
-            )
-            return [f"{how} step {step}: {line}" for line in found]
+            return [
+                f"{form}, {how} step {step}: {line}"
+                for form, engine in engines.items()
+                for line in differences(engine.fetch, TABLE, world, expected)
+            ]
 
         try:
             has_run = False
@@ -122,17 +131,20 @@ def problems_of(example: Example, mutate: Mapping[str, str] | None = None) -> li
                     return [f"after step {step}: {report.quarantined} quarantined"]
                 if not any((lake.lake / "manifest").glob("*.parquet")):
                     continue
-                engine.run()
+                for engine in engines.values():
+                    engine.run()
                 has_run = True
                 found = compare(step, "after")
                 if found:
                     return found
             if has_run:
-                engine.run(full_refresh=True)
+                for engine in engines.values():
+                    engine.run(full_refresh=True)
                 return compare(STEPS - 1, "rebuilt after")
             return []
         finally:
-            engine.close()
+            for engine in engines.values():
+                engine.close()
 
 
 def shrink(example: Example, fails: Callable[[Example], bool]) -> Example:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -73,16 +73,26 @@ def built_once(folder: Path) -> Iterator[bool]:
         (folder / "built").touch()
 
 
-def _grow(settings: Settings, arrivals: Arrivals, days: int, copies: tuple[Path, ...]) -> None:
-    """Let a lake grow as it did: ingest before a load is overwritten, run daily at the end."""
+def grow(
+    settings: Settings, arrivals: Arrivals, days: int, before: Callable[[], None] | None = None
+) -> Iterator[tuple[int, date]]:
+    """Let a lake grow as it did: ingest before a load is overwritten, run daily at the end.
+
+    before: what is done with a day's files once they have landed. Yields each step that was run:
+    its number and its date.
+    """
     for number in range(days):
         arrivals.land(number)
         day = DEFAULT_START + timedelta(days=number)
         step = number - (days - STEPS)
+        if step < 0 and not arrivals.overwrites(number + 1):
+            continue
+        if before:
+            before()
         if step >= 0:
             run_daily(settings, PROJECT_DIR, day)
-            shutil.copy2(settings.warehouse, copies[step])
-        elif arrivals.overwrites(number + 1):
+            yield step, day
+        else:
             as_of = end_of_date(day, settings.business_timezone)
             ingest(settings, PROJECT_DIR, as_of=as_of)
 
@@ -108,7 +118,8 @@ def _grown(request: pytest.FixtureRequest, factory: pytest.TempPathFactory) -> D
                 append=False,
                 hazards=build.hazards,
             )
-            _grow(settings, Arrivals(source, settings.lake), build.days, copies)
+            for step, _ in grow(settings, Arrivals(source, settings.lake), build.days):
+                shutil.copy2(settings.warehouse, copies[step])
     return DailySteps(build, settings, PROJECT_DIR, days, copies)
 
 

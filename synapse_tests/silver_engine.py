@@ -73,12 +73,15 @@ class SilverEngine:
     """base_, stg_ and hist_ of some tables over the manifest of a lake; `run` is one dbt run.
 
     mutate: text of the rendered SQL that is replaced, to break a rule on purpose.
+    forms: dispatched macros that are taken in another engine's form, where that form's SQL is
+    DuckDB's as well.
     """
 
     lake: Path
     schema: str
     tables: Sequence[CdcTable]
     mutate: Mapping[str, str] = field(default_factory=dict)
+    forms: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.connection = duckdb.connect()
@@ -116,7 +119,7 @@ class SilverEngine:
         self._model.name = name
         this = self._globals["this"] = _Relation("silver", name)
         self._modules.clear()  # `this` is bound when a module is made
-        exists = self._fetch(
+        exists = self.fetch(
             f"select 1 from duckdb_tables() where schema_name = 'silver' and table_name = '{name}'"
         )
         self._is_incremental = bool(exists) and not self._is_full
@@ -135,7 +138,7 @@ class SilverEngine:
             if strategy == "append":
                 self.connection.execute(f"insert into {this} by name select * from replacement")
             else:
-                columns = self._fetch("describe replacement")
+                columns = self.fetch("describe replacement")
                 arguments = {
                     "target_relation": this,
                     "temp_relation": "replacement",
@@ -149,7 +152,8 @@ class SilverEngine:
             if statement.strip():
                 self.connection.execute(statement)
 
-    def _fetch(self, sql: str) -> list[tuple[Any, ...]]:
+    def fetch(self, sql: str) -> list[tuple[Any, ...]]:
+        """Rows of a query."""
         return self.connection.execute(sql).fetchall()
 
     def _call(self, name: str, *arguments: Any, **named: Any) -> Any:
@@ -163,7 +167,7 @@ class SilverEngine:
             return result.value
 
     def _query(self, sql: Any) -> Any:
-        rows = self._fetch(str(sql)) if str(sql).lstrip().startswith("select") else []
+        rows = self.fetch(str(sql)) if str(sql).lstrip().startswith("select") else []
         if not rows:
             self.connection.execute(str(sql))
         width = max(len(row) for row in rows) if rows else 1
@@ -171,8 +175,12 @@ class SilverEngine:
         return SimpleNamespace(rows=rows, columns=columns)
 
     def _dispatch(self, name: str, _package: str) -> Callable[..., Any]:
-        found = f"duckdb__{name}" if f"duckdb__{name}" in _templates()[1] else f"default__{name}"
-        return self._macros[found]
+        dialects = (self.forms.get(name, "duckdb"), "default")
+        return next(
+            self._macros[macro]
+            for dialect in dialects
+            if (macro := f"{dialect}__{name}") in _templates()[1]
+        )
 
     def _context(self) -> dict[str, Any]:
         for name in _templates()[1]:

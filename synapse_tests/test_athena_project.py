@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
 from pathlib import Path
 
 import boto3
@@ -13,14 +11,10 @@ import duckdb
 import pytest
 
 from athena_local.instance import Instance
-from synapse.generate.calendar import DEFAULT_START
-from synapse.ingest.service import ingest
-from synapse.runner.clock import end_of_date
 from synapse.settings import Settings
 from synapse_tests.arrivals import Arrivals
 from synapse_tests.athena_equality import built_tables, differences, glue_catalog
-from synapse_tests.conftest import STEPS, DailySteps
-from synapse_tests.lakes import PROJECT_DIR, run_daily
+from synapse_tests.conftest import STEPS, DailySteps, grow
 
 LAKE = "s3://synapse-data/lake"
 
@@ -71,21 +65,9 @@ def compared(
     bucket = Bucket(landing)
     catalog = glue_catalog()
     found: dict[str, list[str]] = {}
-    for number in range(steps.build.days):
-        arrivals.land(number)
-        day = DEFAULT_START + timedelta(days=number)
-        step = number - (steps.build.days - STEPS)
-        if step < 0 and not arrivals.overwrites(number + 1):
-            continue
-        bucket.send()
-        if step < 0:
-            as_of = end_of_date(day, settings.business_timezone)
-            ingest(settings, PROJECT_DIR, as_of=as_of)
-            continue
-        run_daily(settings, PROJECT_DIR, day)
-        manifest = settings.lake / "dbt" / "athena" / "manifest.json"
+    for step, day in grow(settings, arrivals, steps.build.days, bucket.send):
         with duckdb.connect(str(steps.copies[step]), read_only=True) as embedded:
-            for model in built_tables(manifest):
+            for model in built_tables(_manifest(settings)):
                 name = f"{day} {model.schema}.{model.name}"
                 found[name] = differences(model, catalog, embedded)
     return found
@@ -99,14 +81,14 @@ def test_every_table_of_silver_and_gold_equals_duckdbs_after_every_daily_step(
 
 
 def test_what_is_compared_would_show_a_single_row_that_differs(
-    compared: dict[str, list[str]], steps: DailySteps, tmp_path: Path
+    compared: dict[str, list[str]], settings: Settings, steps: DailySteps, tmp_path: Path
 ) -> None:
     """The comparison itself can fail."""
     assert compared
     copy = tmp_path / "changed.duckdb"
     copy.write_bytes(steps.copies[-1].read_bytes())
     manifest_model = next(
-        model for model in built_tables(_manifest()) if model.name == "fct_user_days"
+        model for model in built_tables(_manifest(settings)) if model.name == "fct_user_days"
     )
     with duckdb.connect(str(copy)) as embedded:
         embedded.execute(
@@ -116,6 +98,5 @@ def test_what_is_compared_would_show_a_single_row_that_differs(
         assert differences(manifest_model, glue_catalog(), embedded)
 
 
-def _manifest() -> Path:
-    home = Path(os.environ["SYNAPSE_HOME"])
-    return home / "synapse-data" / "lake" / "dbt" / "athena" / "manifest.json"
+def _manifest(settings: Settings) -> Path:
+    return settings.lake / "dbt" / "athena" / "manifest.json"

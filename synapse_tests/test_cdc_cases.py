@@ -91,6 +91,7 @@ MUTANTS = {
         "lag(ordered._op) over key_order is null as _is_last",
     ),
     "absence after load": ("0 as _stage", "3 as _stage"),
+    "on Athena a deleted key keeps nothing": ("or lived._rank = lived._living_rank", "or false"),
     "a delete closes nothing": ("where bounded._op <> 'D'", "where true"),
 }
 

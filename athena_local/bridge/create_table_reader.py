@@ -115,16 +115,7 @@ def _is_string(token: Token | None) -> bool:
 
 def properties(reader: Reader) -> dict[str, str]:
     """Read `('key' = 'value', …)`."""
-    reader.expect_symbol("(")
-    found: dict[str, str] = {}
-    while True:
-        key = reader.string()
-        reader.expect_symbol("=")
-        found[key] = reader.string()
-        if not reader.accept_symbol(","):
-            break
-    reader.expect_symbol(")")
-    return found
+    return reader.pairs(reader.string, reader.string)
 
 
 def _partitions(reader: Reader, made: ddl.CreateTable) -> None:

@@ -75,16 +75,7 @@ def _drop_table(reader: Reader, database: str) -> ddl.DropTable:
 
 
 def _partition_spec(reader: Reader) -> dict[str, str]:
-    reader.expect_symbol("(")
-    spec: dict[str, str] = {}
-    while True:
-        key = reader.identifier()
-        reader.expect_symbol("=")
-        spec[key] = reader.literal()
-        if not reader.accept_symbol(","):
-            break
-    reader.expect_symbol(")")
-    return spec
+    return reader.pairs(reader.identifier, reader.literal)
 
 
 def _alter_table(reader: Reader, database: str) -> ddl.Alteration:

@@ -54,15 +54,18 @@ def _(statement: ddl.CreateDatabase, context: QueryContext) -> None:
             raise
 
 
+def _no_database(name: str) -> QueryFailedError:
+    return failure(
+        f"SemanticException [Error 10072]: Database does not exist: {name}", ErrorType.SCHEMA
+    )
+
+
 @run.register
 def _(statement: ddl.DropDatabase, context: QueryContext) -> None:
     if context.glue.database(statement.name) is None:
         if statement.if_exists:
             return
-        raise failure(
-            f"SemanticException [Error 10072]: Database does not exist: {statement.name}",
-            ErrorType.SCHEMA,
-        )
+        raise _no_database(statement.name)
     tables = list(context.glue.tables(statement.name))
     if tables and not statement.cascade:
         raise failure(
@@ -80,20 +83,14 @@ def _(statement: ddl.DropDatabase, context: QueryContext) -> None:
 def _(statement: ddl.AlterDatabase, context: QueryContext) -> None:
     database = context.glue.database(statement.name)
     if database is None:
-        raise failure(
-            f"SemanticException [Error 10072]: Database does not exist: {statement.name}",
-            ErrorType.SCHEMA,
-        )
+        raise _no_database(statement.name)
     context.glue.set_database_parameters(database, statement.properties)
 
 
 @run.register
 def _(statement: ddl.CreateTable, context: QueryContext) -> None:
     if context.glue.database(statement.name.database) is None:
-        raise failure(
-            f"SemanticException [Error 10072]: Database does not exist: {statement.name.database}",
-            ErrorType.SCHEMA,
-        )
+        raise _no_database(statement.name.database)
     if context.glue.find(statement.name) is not None:
         if statement.if_not_exists:
             return

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from athena_local.bridge.errors import ApiError
@@ -123,6 +123,19 @@ class Reader:
                 f"CATALOG_NOT_FOUND: Catalog '{parts[0]}' not found: only awsdatacatalog is here"
             )
         return TableName(parts[-2] if len(parts) > 1 else default_database, parts[-1])
+
+    def pairs(self, key: Callable[[], str], value: Callable[[], str]) -> dict[str, str]:
+        """Read `(key = value, …)`; `key` and `value` are methods of this reader."""
+        self.expect_symbol("(")
+        found: dict[str, str] = {}
+        while True:
+            name = key()
+            self.expect_symbol("=")
+            found[name] = value()
+            if not self.accept_symbol(","):
+                break
+        self.expect_symbol(")")
+        return found
 
     def end(self) -> None:
         """Nothing may follow."""

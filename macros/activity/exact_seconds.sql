@@ -3,7 +3,7 @@
 {% macro exact_seconds_between(earlier, later) -%}
     cast(
         cast({{ epoch_microseconds(later) }} - {{ epoch_microseconds(earlier) }} as decimal(18, 0))
-        * 0.000001
+        * {{ decimal_literal('0.000001') }}
         as decimal(18, 6)
     )
 {%- endmacro %}

@@ -48,13 +48,7 @@ select
     tie_groups.operation_count
 from (
 
-    with {{ cdc_events(table, base, 'base_dms__' ~ table.name, follower, scope) | indent(4) }}
-
-    placed as (
-
-        {{ cdc_placed(table, base, cdc_epochs(table), scope) | indent(8) }}
-
-    )
+    with {{ cdc_placed_events(table, base, 'base_dms__' ~ table.name, follower, scope) | indent(4) }}
 
     select
         {{ cdc_key_text(table, 'placed') }} as row_key,

@@ -38,36 +38,15 @@
 
 {# The changes of these files that the table does not hold, or all of them where it is built from them. #}
 {% macro cdc_base_rows(table, bronze, files, is_appending) -%}
+    {{ return(adapter.dispatch('cdc_base_rows', 'synapse')(table, bronze, files, is_appending)) }}
+{%- endmacro %}
+
+{% macro default__cdc_base_rows(table, bronze, files, is_appending) -%}
     {%- set has_truncates = cdc_truncate_files(table) | length > 0 -%}
 
-with accepted as (
+with {{ cdc_accepted_files(table) }},
 
-    select distinct
-        files_accepted.path,
-        files_accepted.epoch,
-        files_accepted.ingested_at
-    from {{ ops_relation('files_accepted') }} as files_accepted
-    where files_accepted.source = {{ sql_text(table.source) }}
-
-),
-
-landed_keys as (
-
-    select
-        {%- for key in table.key %}
-        {{ cdc_typed_key(table, 'landed', key) }} as {{ key }},
-        {%- endfor %}
-        accepted.epoch as _epoch,
-        {{ cdc_committed_at(table, 'landed') }} as _committed_at
-    from (
-
-        {{ read_bronze(bronze, [table.commit_column] + table.key, files) | indent(8) }}
-
-    ) as landed
-    inner join accepted
-        on landed._source_file = accepted.path
-
-),
+{{ cdc_landed_keys(table, bronze, files) }},
 
 -- Keys of which two landed changes may be one and the same.
 doubtful as (
@@ -140,24 +119,7 @@ delivered as (
 )
 {%- if is_appending %},
 
-known as (
-
-    select of_landed_keys._change_id
-    from (
-
-        {{ rows_of_keys(
-            this, table.key, 'landed_keys', ['_change_id'], alike=['_committed_at']
-        ) | indent(8) }}
-
-    ) as of_landed_keys
-    {%- if has_truncates %}
-    union all
-    select truncates._change_id
-    from {{ this }} as truncates
-    where truncates.{{ table.key[0] }} is null
-    {%- endif %}
-
-)
+{{ cdc_known_changes(table) }}
 {%- endif %}
 
 select
@@ -170,6 +132,68 @@ where not exists (
     where known._change_id = delivered._change_id
 )
 {%- endif %}
+{%- endmacro %}
+
+
+{# CTE `accepted`: the table's files. #}
+{% macro cdc_accepted_files(table) -%}
+accepted as (
+
+    select distinct
+        files_accepted.path,
+        files_accepted.epoch,
+        files_accepted.ingested_at
+    from {{ ops_relation('files_accepted') }} as files_accepted
+    where files_accepted.source = {{ sql_text(table.source) }}
+
+)
+{%- endmacro %}
+
+
+{# CTE `landed_keys`: of the rows of these files what tells whether two of them, or one and a row that is
+   held, may be the same change. #}
+{% macro cdc_landed_keys(table, bronze, files) -%}
+landed_keys as (
+
+    select
+        {%- for key in table.key %}
+        {{ cdc_typed_key(table, 'landed', key) }} as {{ key }},
+        {%- endfor %}
+        accepted.epoch as _epoch,
+        {{ cdc_committed_at(table, 'landed') }} as _committed_at
+    from (
+
+        {{ read_bronze(bronze, [table.commit_column] + table.key, files) | indent(8) }}
+
+    ) as landed
+    inner join accepted
+        on landed._source_file = accepted.path
+
+)
+{%- endmacro %}
+
+
+{# CTE `known`: identities of changes that the table holds and that may have landed again. #}
+{% macro cdc_known_changes(table) -%}
+known as (
+
+    select of_landed_keys._change_id
+    from (
+
+        {{ rows_of_keys(
+            this, table.key, 'landed_keys', ['_change_id'], alike=['_committed_at']
+        ) | indent(8) }}
+
+    ) as of_landed_keys
+    {%- if cdc_truncate_files(table) | length > 0 %}
+    -- A truncate names no key by which its repetitions could be found.
+    union all
+    select truncates._change_id
+    from {{ this }} as truncates
+    where truncates.{{ table.key[0] }} is null
+    {%- endif %}
+
+)
 {%- endmacro %}
 
 

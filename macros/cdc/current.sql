@@ -13,8 +13,13 @@
     {%- if scope == 'none' -%}
         {%- do return('select * from ' ~ this ~ ' where false') -%}
     {%- endif -%}
+    {{ return(adapter.dispatch('cdc_states', 'synapse')(table, base, base_name, model.name, scope)) }}
+{%- endmacro %}
 
-with {{ cdc_ranked(table, base, base_name, model.name, scope) }},
+
+{# The select of the states of the keys in scope. #}
+{% macro default__cdc_states(table, base, base_name, model_name, scope) -%}
+with {{ cdc_ranked(table, base, base_name, model_name, scope) }},
 
 states as (
 

@@ -86,6 +86,22 @@ chosen as (
 {%- endmacro %}
 
 
+{# CTE `placed`: the events of the keys in scope, as a query of its own reads them. #}
+{% macro cdc_placed_events(table, base, base_name, model_name, scope) -%}
+    {{ return(adapter.dispatch('cdc_placed_events', 'synapse')(table, base, base_name, model_name, scope)) }}
+{%- endmacro %}
+
+{% macro default__cdc_placed_events(table, base, base_name, model_name, scope) -%}
+{{ cdc_events(table, base, base_name, model_name, scope) }}
+
+placed as (
+
+    {{ cdc_placed(table, base, cdc_epochs(table), scope) | indent }}
+
+)
+{%- endmacro %}
+
+
 {# A select of the events of the chosen keys with their place in the order; absences are not among
    them. Rendered where it is read, so that no engine holds a rebuild's events for a second reader. #}
 {% macro cdc_placed(table, base, epochs, scope) -%}
@@ -97,15 +113,7 @@ select
     events._is_departure,
     events._is_pending,
     {{ cdc_place(epochs, 'events') | indent }},
-    {%- if table.sequence %}
-    -- Sequences are numbers in text; padded, text order is number order. A row without one is
-    -- older than all that have one, and ordered by its commit time.
-    coalesce(lpad(events._change_seq, 40, '0'), '') as _order_seq,
-    case when events._change_seq is null then events._committed_at end as _order_at
-    {%- else %}
-    '' as _order_seq,
-    events._committed_at as _order_at
-    {%- endif %}
+    {{ cdc_order_of(table, 'events') | indent }}
 from (
 
     select

@@ -38,11 +38,12 @@
     {%- set lists = [[]] -%}
     {%- set length = namespace(value=0) -%}
     {%- for file in files -%}
-        {%- set length.value = length.value + (lake_root() | length) + (file.path | length) + 5 -%}
-        {%- if limit is not none and length.value > limit and lists[-1] | length > 0 -%}
+        {%- set of_name = (lake_root() | length) + (file.path | length) + 5 -%}
+        {%- if limit is not none and length.value + of_name > limit and lists[-1] | length > 0 -%}
             {%- do lists.append([]) -%}
-            {%- set length.value = (lake_root() | length) + (file.path | length) + 5 -%}
+            {%- set length.value = 0 -%}
         {%- endif -%}
+        {%- set length.value = length.value + of_name -%}
         {%- do lists[-1].append(file) -%}
     {%- endfor -%}
     {%- do return(lists) -%}

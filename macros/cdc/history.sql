@@ -21,10 +21,13 @@
     {%- if scope == 'none' -%}
         {%- do return('select * from ' ~ this ~ ' where false') -%}
     {%- endif -%}
-    {%- set continues = scope == 'some' and versions_can_be_ended() -%}
+    {{ return(adapter.dispatch('cdc_versions', 'synapse')(table, base, base_name, model.name, scope)) }}
+{%- endmacro %}
 
-with {{ cdc_ranked(table, base, base_name, model.name, scope, compares_loads=true) }},
 
+{# CTEs `compared` and `bounded`: of ranked changes those that change something, with their instants, the
+   number of the version and the given columns. #}
+{% macro cdc_version_bounds(table, carried, continues=false) -%}
 compared as (
 
     select
@@ -47,7 +50,9 @@ bounded as (
 
     select
         {{ cdc_keys(table, 'changed') }},
-        changed._pointer,
+        {%- for name in carried %}
+        changed.{{ name }},
+        {%- endfor %}
         changed._op,
         changed._effective_at,
         {%- if continues %}
@@ -70,7 +75,16 @@ bounded as (
         order by changed._rank
     )
 
-),
+)
+{%- endmacro %}
+
+
+{# The select of the versions of the keys in scope. #}
+{% macro default__cdc_versions(table, base, base_name, model_name, scope) -%}
+{%- set continues = scope == 'some' and versions_can_be_ended() -%}
+with {{ cdc_ranked(table, base, base_name, model_name, scope, compares_loads=true) }},
+
+{{ cdc_version_bounds(table, ['_pointer'], continues) }},
 {%- if is_incremental() %}
 
 -- Keys whose versions are replaced. One whose versions all collapsed away loses its rows as well.

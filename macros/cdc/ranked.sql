@@ -169,21 +169,7 @@ ranked as (
     from ordered
     window key_order as (
         partition by {{ cdc_keys(table, 'ordered') }}
-        order by
-            ordered._epoch,
-            ordered._stage,
-            ordered._order_seq,
-            ordered._order_at nulls first,
-            case
-                when ordered._tie_op = 'I' then 1
-                when ordered._tied_with_insert = 1
-                    then case when ordered._tie_op = 'D' then 0 else 2 end
-                when ordered._tie_op = 'D' then 3
-                else 2
-            end,
-            ordered._updated_at nulls first,
-            ordered._row_hash,
-            ordered._change_id
+        order by {{ cdc_order('ordered') | indent(12) }}
     )
 
 )
@@ -219,6 +205,39 @@ from (
     {%- endif %}
 
 ) as lone
+{%- endmacro %}
+
+
+{# SQL: what the events of one key are ordered by. #}
+{% macro cdc_order(qualifier) %}
+{{ qualifier }}._epoch,
+{{ qualifier }}._stage,
+{{ qualifier }}._order_seq,
+{{ qualifier }}._order_at nulls first,
+case
+    when {{ qualifier }}._tie_op = 'I' then 1
+    when {{ qualifier }}._tied_with_insert = 1
+        then case when {{ qualifier }}._tie_op = 'D' then 0 else 2 end
+    when {{ qualifier }}._tie_op = 'D' then 3
+    else 2
+end,
+{{ qualifier }}._updated_at nulls first,
+{{ qualifier }}._row_hash,
+{{ qualifier }}._change_id
+{%- endmacro %}
+
+
+{# SQL: _order_seq and _order_at of an event. #}
+{% macro cdc_order_of(table, qualifier) -%}
+{%- if table.sequence -%}
+-- Sequences are numbers in text; padded, text order is number order. A row without one is
+-- older than all that have one, and ordered by its commit time.
+coalesce(lpad({{ qualifier }}._change_seq, 40, '0'), '') as _order_seq,
+case when {{ qualifier }}._change_seq is null then {{ qualifier }}._committed_at end as _order_at
+{%- else -%}
+'' as _order_seq,
+{{ qualifier }}._committed_at as _order_at
+{%- endif -%}
 {%- endmacro %}
 
 

@@ -6,22 +6,11 @@
 {%- endmacro %}
 
 {% macro default__create_ops_table(relation, columns) -%}
-    create table if not exists {{ relation }} (
-        {%- for name, data_type in columns.items() %}
-        {{ name }} {{ data_type }}{{ ',' if not loop.last }}
-        {%- endfor %}
-    );
-    {#- A warehouse may be older than the last of the columns. #}
-    {%- set last = columns | list | last %}
-    alter table {{ relation }} add column if not exists {{ last }} {{ columns[last] }}
+    create table if not exists {{ relation }} ({{ ops_column_list(columns) }})
 {%- endmacro %}
 
 {% macro athena__create_ops_table(relation, columns) -%}
-    create table if not exists {{ relation.render_hive() }} (
-        {%- for name, data_type in columns.items() %}
-        {{ name }} {{ 'string' if data_type == 'varchar' else data_type }}{{ ',' if not loop.last }}
-        {%- endfor %}
-    )
+    create table if not exists {{ relation.render_hive() }} ({{ ops_column_list(columns, 'string') }})
     location '{{ adapter.generate_s3_location(
         relation, s3_data_dir=target.s3_data_dir, s3_data_naming='schema_table'
     ) }}'
@@ -37,8 +26,10 @@
     {{ return(adapter.dispatch('create_recorded_table', 'synapse')(relation, columns)) }}
 {%- endmacro %}
 
+{# Its rows are copied anew by every run, so none are lost where it lacked a column. #}
 {% macro default__create_recorded_table(relation, columns) -%}
-    {{ create_ops_table(relation, columns) }}
+    drop table if exists {{ relation }};
+    create table {{ relation }} ({{ ops_column_list(columns) }})
 {%- endmacro %}
 
 {% macro athena__create_recorded_table(relation, columns) -%}
@@ -57,21 +48,59 @@
 {%- endmacro %}
 
 
-{# Names of the run's tables that need not be made.
-   Fails without: a statement costs DuckDB nothing and Athena a third of a second, twenty times a run. #}
-{% macro ops_tables_present() -%}
-    {{ return(adapter.dispatch('ops_tables_present', 'synapse')()) }}
+{# Adds columns to one of those tables.
+   Fails without: as create_ops_table; Athena adds several at once, DuckDB one a statement. #}
+{% macro add_ops_columns(relation, columns) -%}
+    {{ return(adapter.dispatch('add_ops_columns', 'synapse')(relation, columns)) }}
 {%- endmacro %}
 
-{% macro default__ops_tables_present() -%}
-    {%- do return([]) -%}
+{% macro default__add_ops_columns(relation, columns) -%}
+    {%- for name, data_type in columns.items() -%}
+        {%- do run_query('alter table ' ~ relation ~ ' add column ' ~ name ~ ' ' ~ data_type) -%}
+    {%- endfor -%}
 {%- endmacro %}
 
-{% macro athena__ops_tables_present() -%}
-    {%- set schema = api.Relation.create(database=target.database, schema=schema_name('ops') | trim) -%}
-    {%- do return(
-        adapter.list_relations_without_caching(schema) | map(attribute='identifier') | list
+{% macro athena__add_ops_columns(relation, columns) -%}
+    {%- do run_query(
+        'alter table ' ~ relation.render_hive() ~ ' add columns (' ~ ops_column_list(columns, 'string') ~ ')'
     ) -%}
+{%- endmacro %}
+
+
+{# Names and types of columns. text: what texts are called. #}
+{% macro ops_column_list(columns, text='varchar') -%}
+    {%- for name, data_type in columns.items() -%}
+        {{ name }} {{ text if data_type == 'varchar' else data_type }}{{ ', ' if not loop.last }}
+    {%- endfor -%}
+{%- endmacro %}
+
+
+{# The tables and views of ops that are there, with the names of their columns.
+   Fails without: Athena answers a query in a third of a second, and Glue at once. #}
+{% macro ops_columns_present() -%}
+    {{ return(adapter.dispatch('ops_columns_present', 'synapse')()) }}
+{%- endmacro %}
+
+{% macro default__ops_columns_present() -%}
+    {%- set present = {} -%}
+    {%- for row in run_query(
+        'select table_name, column_name from information_schema.columns where table_schema = '
+        ~ sql_text(schema_name('ops') | trim)
+    ).rows -%}
+        {%- do present.setdefault(row[0], []).append(row[1]) -%}
+    {%- endfor -%}
+    {%- do return(present) -%}
+{%- endmacro %}
+
+{% macro athena__ops_columns_present() -%}
+    {%- set schema = api.Relation.create(database=target.database, schema=schema_name('ops') | trim) -%}
+    {%- set present = {} -%}
+    {%- for relation in adapter.list_relations_without_caching(schema) -%}
+        {%- do present.update({
+            relation.identifier: adapter.get_columns_in_relation(relation) | map(attribute='name') | list
+        }) -%}
+    {%- endfor -%}
+    {%- do return(present) -%}
 {%- endmacro %}
 
 

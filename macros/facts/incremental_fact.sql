@@ -15,13 +15,14 @@
             {%- do before.append("{{ log_rebuild(this.identifier) }}") -%}
         {%- endif -%}
         {%- do after.append("{{ mark_fact_built(this.identifier) }}") -%}
-        {%- for name in reads -%}
-            {%- do after.append("{{ mark_pending_seen('" ~ name ~ "', this.identifier) }}") -%}
-        {%- endfor -%}
         {%- for name in follows -%}
             {%- do after.append("{{ mark_changes_seen('" ~ name ~ "', this.identifier) }}") -%}
         {%- endfor -%}
     {%- endif -%}
+    {#- Real time asks what a fact has not taken up, however the fact is built. #}
+    {%- for name in reads -%}
+        {%- do after.append("{{ mark_pending_seen('" ~ name ~ "', this.identifier) }}") -%}
+    {%- endfor -%}
     {{- config(
         materialized=fact_materialization(),
         incremental_strategy=replace_keys_strategy(),

@@ -22,15 +22,25 @@
 {%- endmacro %}
 
 
-{# The run's own tables, where they are not there yet. #}
+{# The run's own tables, and their columns, where they are not there yet: a warehouse may be older than a
+   column. #}
 {% macro create_ops_tables() -%}
     {# Not dbt's create_schema: it opens a transaction that no hook commits. #}
     {%- do run_query('create schema if not exists ' ~ schema_name('ops') | trim) -%}
-    {%- set present = ops_tables_present() -%}
-    {%- for name, columns in own_tables().items() if name not in present -%}
-        {%- do run_query(create_ops_table(ops_relation(name), columns)) -%}
+    {%- set present = ops_columns_present() -%}
+    {%- for name, columns in own_tables().items() -%}
+        {%- if name not in present -%}
+            {%- do run_query(create_ops_table(ops_relation(name), columns)) -%}
+        {%- else -%}
+            {%- set missing = {} -%}
+            {%- for column, data_type in columns.items() if column not in present[name] -%}
+                {%- do missing.update({column: data_type}) -%}
+            {%- endfor -%}
+            {%- if missing -%}{%- do add_ops_columns(ops_relation(name), missing) -%}{%- endif -%}
+        {%- endif -%}
     {%- endfor -%}
-    {%- for name, columns in recorded_tables().items() if name not in present -%}
+    {%- for name, columns in recorded_tables().items()
+        if columns | reject('in', present.get(name, [])) | list -%}
         {%- do run_query(create_recorded_table(ops_relation(name), columns)) -%}
     {%- endfor -%}
 {%- endmacro %}
@@ -191,12 +201,18 @@
    as_of: text in UTC. #}
 {% macro write_run_context(run_id, as_of, is_backfill) -%}
     {%- do create_ops_tables() -%}
+    {%- do replace_run_context(run_id, "timestamp '" ~ as_of ~ "'", is_backfill) -%}
+{%- endmacro %}
+
+
+{# Writes the single row of ops.run_context. as_of: SQL. #}
+{% macro replace_run_context(run_id, as_of, is_backfill) -%}
     {%- do run_query('delete from ' ~ ops_relation('run_context')) -%}
     {%- set insert_context -%}
         insert into {{ ops_relation('run_context') }}
         select
             {{ sql_text(run_id) }} as run_id,
-            timestamp '{{ as_of }}' as as_of,
+            {{ as_of }} as as_of,
             {{ 'true' if is_backfill else 'false' }} as is_backfill,
             {{ sql_text(lake_root()) }} as lake,
             {{ sql_text(business_timezone()) }} as business_timezone
@@ -221,17 +237,9 @@
         {%- endif -%}
     {%- elif flags.WHICH in ('build', 'run', 'snapshot') or present | length == 0 -%}
         {# Tests judge the run that built the tables, so a plain `dbt test` keeps its as-of. #}
-        {%- do run_query('delete from ' ~ context_table) -%}
-        {%- set insert_context -%}
-            insert into {{ context_table }}
-            select
-                {{ sql_text(invocation_id) }} as run_id,
-                max(files_accepted.as_of) as as_of,
-                false as is_backfill,
-                {{ sql_text(lake_root()) }} as lake,
-                {{ sql_text(business_timezone()) }} as business_timezone
-            from {{ ops_relation('files_accepted') }} as files_accepted
+        {%- set newest -%}
+            (select max(files_accepted.as_of) from {{ ops_relation('files_accepted') }} as files_accepted)
         {%- endset -%}
-        {%- do run_query(insert_context) -%}
+        {%- do replace_run_context(invocation_id, newest, false) -%}
     {%- endif -%}
 {%- endmacro %}

@@ -100,8 +100,7 @@ def record_runs(settings: Settings) -> None:
         connection.begin()
         for recorded, rows in contents:
             table = f"ops.{recorded.name}"
-            connection.execute(f"create table if not exists {table} ({recorded.ddl})")
-            connection.execute(f"delete from {table}")
+            connection.execute(f"create or replace table {table} ({recorded.ddl})")
             connection.register("recorded_rows", rows)
             names = ", ".join(recorded.columns)
             connection.execute(f"insert into {table} ({names}) select {names} from recorded_rows")

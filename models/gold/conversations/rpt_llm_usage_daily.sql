@@ -107,7 +107,7 @@ final as (
                 cast(dense.input_count as decimal(18, 0)) * prices.input_price_cents_per_million
                 + cast(dense.output_count as decimal(18, 0)) * prices.output_price_cents_per_million
                 as decimal(28, 4)
-            ) * 0.000001
+            ) * {{ decimal_literal('0.000001') }}
             as decimal(28, 10)
         ) as cost_cents,
         dense.scored_count as scored_message_count,

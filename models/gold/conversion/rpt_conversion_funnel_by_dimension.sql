@@ -132,24 +132,11 @@ described as (
 ),
 
 counted as (
-    {% for name, column in dimensions().items() %}
-    {%- if not loop.first %}
-    union all
-    {% endif %}
-    select
-        funnel_name,
-        '{{ name }}' as dimension_name,
-        {{ column }} as dimension_value,
-        reached_step_number,
-        count(*) as attempt_count,
-        entry_date
-    from described
-    group by
-        funnel_name,
-        {{ column }},
-        reached_step_number,
-        entry_date
-    {% endfor %}
+
+    {{ count_by_dimension(
+        'described', ['funnel_name', 'reached_step_number', 'entry_date'], 'attempt_count'
+    ) }}
+
 ),
 
 -- Who reached a step reached all before it.

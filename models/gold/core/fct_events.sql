@@ -4,9 +4,8 @@
    messages that changed; the few other facts are compared whole.
    Rules: R1, R2 (active signals, internal users), R8 (names that funnels are made of), R10 (feature),
    R12 (status of a request), R16 (which files it has taken up). #}
-{%- set reads = ['stg_kconnect__app_events'] %}
 {{ incremental_fact(
-    key='event_id', void='user_key', reads=reads, follows=['fct_messages'],
+    key='event_id', void='user_key', reads=['stg_kconnect__app_events'], follows=['fct_messages'],
     logs={'keys': ['user_key'], 'instant': 'occurred_at'}
 ) }}
 {%- set scope = fact_scope() %}

@@ -4,13 +4,12 @@
    those of people who turned out to be internal.
    Rules: R1, R2 (role user is what counts), R16 (which files it has taken up). No message text: see
    privacy in the contract. #}
-{%- set reads = [
-    'stg_dms__messages', 'stg_dms__conversations', 'stg_kconnect__conversation_messages'
-] %}
 {{ incremental_fact(
     key='message_id',
     void='user_key',
-    reads=reads,
+    reads=[
+        'stg_dms__messages', 'stg_dms__conversations', 'stg_kconnect__conversation_messages'
+    ],
     logs={'keys': ['message_id', 'conversation_id'], 'instant': 'sent_at'},
 ) }}
 {%- set scope = fact_scope() %}

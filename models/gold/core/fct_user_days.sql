@@ -2,9 +2,11 @@
    Keys: user_id, activity_date.
    Incremental: of people of whom an event or the history changed, the dates from the change on.
    Rules: R2 (who is active), R3 (the active date before), R14 (dimensions at the date's end), R1. #}
-{%- set reads = ['hist_dms__users', 'hist_dms__subscriptions', 'stg_dms__plans'] %}
 {{ incremental_fact(
-    key=['user_id', 'activity_date'], void='platform', reads=reads, follows=['fct_events']
+    key=['user_id', 'activity_date'],
+    void='platform',
+    reads=['hist_dms__users', 'hist_dms__subscriptions', 'stg_dms__plans'],
+    follows=['fct_events']
 ) }}
 {%- set scope = fact_scope() %}
 {%- set landed = {

@@ -55,24 +55,9 @@ aged as (
 
 -- Spans that count alike: of one value, begun on one date, as long after the active day, as long.
 alike as (
-    {% for name, column in dimensions().items() %}
-    {%- if not loop.first %}
-    union all
-    {% endif %}
-    select
-        '{{ name }}' as dimension_name,
-        {{ column }} as dimension_value,
-        age_days,
-        span_days,
-        count(*) as user_count,
-        applies_from_date
-    from aged
-    group by
-        {{ column }},
-        age_days,
-        span_days,
-        applies_from_date
-    {% endfor %}
+
+    {{ count_by_dimension('aged', ['age_days', 'span_days', 'applies_from_date'], 'user_count') }}
+
 ),
 
 -- A span counts in the window of N days until the active day is N days old.

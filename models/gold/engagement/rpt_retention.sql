@@ -2,7 +2,7 @@
    Keys: cohort_basis, cohort_grain, cohort_start, retention_mode, period_number, bracket_start.
    Incremental: none; rebuilt whole from cells of cohort date and activity date.
    Rules: R5 (cohorts), R6 (modes, maturity), R1 (weeks start on Monday). #}
-{%- set grains = ['day', 'week', 'month'] -%}
+{%- set grains = cohort_grain_names() -%}
 {%- set counted_users = {
     'day': 'active_users', 'week': 'first_of_week_users', 'month': 'first_of_month_users'
 } -%}
@@ -81,22 +81,27 @@ grouped_members as (
 ),
 
 grained_members as (
-    {% for grain in grains %}
-    {%- if not loop.first %}
-    union all
-    {% endif %}
+
     select
-        cohort_basis,
-        '{{ grain }}' as cohort_grain,
-        cast(date_trunc('{{ grain }}', cohort_date) as date) as cohort_start,
-        {{ periods_between(
-            grain,
-            "cast(date_trunc('" ~ grain ~ "', cohort_date) as date)",
-            "cast(date_trunc('" ~ grain ~ "', last_active_date) as date)"
-        ) }} as last_period_number,
-        user_count
+        grouped_members.cohort_basis,
+        grains.grain as cohort_grain,
+        {{ cohort_start_of('grains.grain', 'grouped_members.cohort_date') | indent(8) }}
+            as cohort_start,
+        case grains.grain
+            {%- for grain in cohort_grain_names() %}
+            when '{{ grain }}' then {{ periods_between(
+                grain,
+                "cast(date_trunc('" ~ grain ~ "', grouped_members.cohort_date) as date)",
+                "cast(date_trunc('" ~ grain ~ "', grouped_members.last_active_date) as date)"
+            ) }}
+            {%- endfor %}
+        end as last_period_number,
+        grouped_members.user_count
     from grouped_members
-    {% endfor %}
+    cross join (
+        {{ cohort_grains() | indent(8) }}
+    ) as grains (grain)
+
 ),
 
 cohorts as (
@@ -245,32 +250,23 @@ periods as (
 retained as (
 
     select
-        cohort_basis,
-        cohort_grain,
-        'on' as retention_mode,
-        cast(period_number as integer) as period_number,
+        periods.cohort_basis,
+        periods.cohort_grain,
+        modes.retention_mode,
+        cast(periods.period_number as integer) as period_number,
         cast(null as integer) as bracket_start,
         cast(null as integer) as bracket_end,
-        cohort_size,
-        on_users as retained_users,
-        is_mature,
-        cohort_start
+        periods.cohort_size,
+        case modes.retention_mode
+            when 'on' then periods.on_users
+            else periods.on_or_after_users
+        end as retained_users,
+        periods.is_mature,
+        periods.cohort_start
     from periods
-
-    union all
-
-    select
-        cohort_basis,
-        cohort_grain,
-        'on_or_after' as retention_mode,
-        cast(period_number as integer) as period_number,
-        cast(null as integer) as bracket_start,
-        cast(null as integer) as bracket_end,
-        cohort_size,
-        on_or_after_users as retained_users,
-        is_mature,
-        cohort_start
-    from periods
+    cross join (
+        values ('on'), ('on_or_after')
+    ) as modes (retention_mode)
 
     union all
 

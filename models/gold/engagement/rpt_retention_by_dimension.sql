@@ -2,7 +2,7 @@
    Keys: dimension_name, dimension_value, cohort_basis, cohort_grain, cohort_start, period_number.
    Incremental: none; rebuilt whole from scans of the user-days, which sort nothing.
    Rules: R6 (mode on, maturity), R5 (cohorts), R14 (members as at their cohort date), R1. #}
-{%- set grains = ['day', 'week', 'month'] -%}
+{%- set grains = cohort_grain_names() -%}
 {%- set headline_days = [1, 7, 30] -%}
 
 with cohort_members as (
@@ -76,67 +76,56 @@ active_periods as (
 ),
 
 retained as (
-    {% for name, column in dimensions().items() %}
-    {%- if not loop.first %}
-    union all
-    {% endif %}
-    select
-        '{{ name }}' as dimension_name,
-        {{ column }} as dimension_value,
-        cohort_basis,
-        cohort_grain,
-        cohort_start,
-        period_number,
-        count(*) as retained_users
-    from active_periods
-    group by
-        {{ column }},
-        cohort_basis,
-        cohort_grain,
-        cohort_start,
-        period_number
-    {% endfor %}
+
+    {{ count_by_dimension(
+        'active_periods',
+        ['cohort_basis', 'cohort_grain', 'cohort_start', 'period_number'],
+        'retained_users'
+    ) }}
+
 ),
 
 -- Few rows: members by cohort date and value.
 daily_cohorts as (
-    {% for name, column in dimensions().items() %}
-    {%- if not loop.first %}
-    union all
-    {% endif %}
+
+    {{ count_by_dimension('cohort_members', ['cohort_basis', 'cohort_date'], 'member_count') }}
+
+),
+
+grained_cohorts as (
+
     select
-        '{{ name }}' as dimension_name,
-        {{ column }} as dimension_value,
-        cohort_basis,
-        cohort_date,
-        count(*) as member_count
-    from cohort_members
-    group by
-        {{ column }},
-        cohort_basis,
-        cohort_date
-    {% endfor %}
+        daily_cohorts.dimension_name,
+        daily_cohorts.dimension_value,
+        daily_cohorts.cohort_basis,
+        grains.grain as cohort_grain,
+        {{ cohort_start_of('grains.grain', 'daily_cohorts.cohort_date') | indent(8) }}
+            as cohort_start,
+        daily_cohorts.member_count
+    from daily_cohorts
+    cross join (
+        {{ cohort_grains() | indent(8) }}
+    ) as grains (grain)
+
 ),
 
 cohorts as (
-    {% for grain in grains %}
-    {%- if not loop.first %}
-    union all
-    {% endif %}
+
     select
         dimension_name,
         dimension_value,
         cohort_basis,
-        '{{ grain }}' as cohort_grain,
-        cast(date_trunc('{{ grain }}', cohort_date) as date) as cohort_start,
+        cohort_grain,
+        cohort_start,
         cast(sum(member_count) as bigint) as cohort_size
-    from daily_cohorts
+    from grained_cohorts
     group by
         dimension_name,
         dimension_value,
         cohort_basis,
-        cast(date_trunc('{{ grain }}', cohort_date) as date)
-    {% endfor %}
+        cohort_grain,
+        cohort_start
+
 ),
 
 begun_periods as (

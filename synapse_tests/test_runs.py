@@ -57,7 +57,7 @@ def test_retry_goes_on_where_the_run_failed(world: tuple[Settings, Path, datetim
     assert ask(settings.warehouse, counted) == [(0,)], "looking builds nothing"
     model = project / "models" / "gold" / "engagement" / "rpt_active_users_daily.sql"
     good = model.read_text()
-    model.write_text(good.replace("with ", "with broken as (select no_such_column), ", 1))
+    model.write_text(good.replace("        activity_date,\n", "        no_such_column,\n", 1))
     failed = run(settings, project, schedule="daily", as_of=as_of)
     assert [(step.selector, step.status) for step in failed.steps] == [
         ("data_validation", "succeeded"),

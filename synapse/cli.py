@@ -22,20 +22,20 @@ from synapse.commands_cost import cost_command
 from synapse.commands_metrics import metrics_app
 from synapse.commands_new import new_app
 from synapse.commands_quarantine import quarantine_app
+from synapse.commands_run import add_run_commands
+from synapse.commands_schedule import add_schedule_commands
 from synapse.commands_tables import maintain_command, rollback_command
 from synapse.errors import SynapseError
-from synapse.lake import DOLLARS_PER_LIST
 from synapse.options import AsOfOption, JsonOption, LakeOption, ProjectOption
 from synapse.project import find_project
+from synapse.run_report import say_ingested, say_run
 from synapse.runner.clock import parse_as_of, resolve_as_of
-from synapse.settings import SCHEDULES, Settings
+from synapse.settings import Settings
 from synapse.system_errors import explain
 from synapse.terminal import err, out, print_json, progress_bar
 
 if TYPE_CHECKING:
     from synapse.generate.service import GenerateReport
-    from synapse.ingest.service import IngestReport
-    from synapse.runner.service import RunReport
 
 app = typer.Typer(
     name="synapse",
@@ -47,17 +47,11 @@ app = typer.Typer(
 app.add_typer(quarantine_app, name="quarantine")
 app.add_typer(metrics_app, name="metrics")
 app.add_typer(new_app, name="new")
+add_run_commands(app)
+add_schedule_commands(app)
 app.command("cost", epilog="Example: synapse cost --by model --lake s3://lake")(cost_command)
 app.command("maintain", epilog="Example: synapse maintain --target athena")(maintain_command)
 app.command("rollback", epilog="Example: synapse rollback 4f1c --target athena")(rollback_command)
-
-
-class Target(StrEnum):
-    """Engines that a command can work on."""
-
-    duckdb = "duckdb"
-    athena = "athena"
-    redshift = "redshift"
 
 
 class Hazards(StrEnum):
@@ -66,13 +60,6 @@ class Hazards(StrEnum):
     none = "none"
     normal = "normal"
     hostile = "hostile"
-
-
-TargetOption = Annotated[Target, typer.Option("--target", help="Engine to build on.")]
-DateOption = Annotated[
-    str | None,
-    typer.Option("--date", help="As-of the end of this business date (YYYY-MM-DD)."),
-]
 
 
 def _version(show: bool) -> None:
@@ -97,36 +84,6 @@ def _say_generated(report: GenerateReport, lake: Path) -> None:
         f"{report.messages:,} messages and {report.events:,} events "
         f"({report.start_date} to {report.end_date}): {report.files:,} files in {lake / 'bronze'}"
     )
-
-
-def _say_ingested(report: IngestReport) -> None:
-    if report.requests:
-        what = "all of bronze" if report.is_sweep else "the lookback's folders"
-        out.print(
-            f"Listed {report.listed:,} files of {what} with {report.requests:,} LIST requests, "
-            f"about ${report.requests * DOLLARS_PER_LIST:.4f}"
-        )
-    out.print(
-        f"Landed {report.landed:,} records = {report.accepted:,} accepted + "
-        f"{report.duplicate:,} duplicate + {report.quarantined:,} quarantined"
-    )
-    for sentence in report.notices:
-        out.print(f"  note: {sentence}", highlight=False)
-    if report.quarantined:
-        out.print("  see why with: synapse quarantine list")
-
-
-def _say_run(report: RunReport) -> None:
-    _say_ingested(report.ingest)
-    if report.status == "unchanged":
-        out.print("Nothing new since the last run: silver and gold stand as they are")
-        return
-    counts = ", ".join(f"{count} {status}" for status, count in sorted(report.dbt.statuses.items()))
-    out.print(f"dbt: {counts} in {report.dbt.seconds:.1f} s")
-    for sentence in report.dbt.warnings:
-        out.print(f"  data quality: {sentence}", highlight=False, soft_wrap=True)
-    for sentence in report.dbt.failures:
-        out.print(f"  failed: {sentence}", style="red", highlight=False, soft_wrap=True)
 
 
 @app.command("generate", epilog="Example: synapse generate --lake lake --users 5000 --days 120")
@@ -186,44 +143,7 @@ def ingest_command(
             progress=progress,
             confirm_reloads=confirm_reload or (),
         )
-    print_json(report) if as_json else _say_ingested(report)
-
-
-@app.command("run", epilog="Example: synapse run daily --lake lake --date 2026-06-28")
-def run_command(
-    schedule: Annotated[str, typer.Argument(help="realtime, hourly, daily or weekly.")],
-    lake: LakeOption = None,
-    target: TargetOption = Target.duckdb,
-    project_dir: ProjectOption = None,
-    date: DateOption = None,
-    as_of: AsOfOption = None,
-    full_refresh: Annotated[
-        bool, typer.Option("--full-refresh", help="Rebuild silver and gold.")
-    ] = False,
-    as_json: JsonOption = False,
-) -> None:
-    """Ingest, then build and test what the schedule selects."""
-    from synapse.runner.service import run
-
-    if schedule not in SCHEDULES:
-        raise typer.BadParameter(
-            f"there is no schedule {schedule!r}: choose {', '.join(SCHEDULES)}",
-            param_hint="SCHEDULE",
-        )
-    settings = Settings.load(lake=lake, target=target.value)
-    instant = resolve_as_of(as_of, date, settings.business_timezone)
-    with progress_bar(schedule) as progress:
-        report = run(
-            settings,
-            find_project(project_dir),
-            schedule=schedule,
-            as_of=instant,
-            full_refresh=full_refresh,
-            progress=progress,
-        )
-    print_json(report) if as_json else _say_run(report)
-    if report.status == "failed":
-        raise typer.Exit(1)
+    print_json(report) if as_json else say_ingested(report)
 
 
 @app.command("demo", epilog="Example: synapse demo --lake lake")
@@ -274,7 +194,7 @@ def demo_command(
         outcome = run(
             settings, project, schedule="daily", as_of=instant, progress=progress, dbt=dbt
         )
-    _say_run(outcome)
+    say_run(outcome)
     if outcome.status == "failed":
         raise typer.Exit(1)
     with err.status("writing the docs site"):

@@ -8,7 +8,7 @@ import typer
 from rich.table import Table
 
 from synapse.errors import UsageError
-from synapse.options import JsonOption, LakeOption, ProjectOption
+from synapse.options import JsonOption, LakeOption, ProjectOption, Target, TargetOption
 from synapse.project import find_project
 from synapse.settings import Settings
 from synapse.terminal import out, print_json, progress_bar
@@ -16,7 +16,6 @@ from synapse.terminal import out, print_json, progress_bar
 if TYPE_CHECKING:
     from synapse.athena.maintain import Upkeep
 
-TargetOption = Annotated[str, typer.Option("--target", help="duckdb or athena.")]
 _NOT_REDSHIFT = (
     "redshift keeps its own tables; synapse maintain and rollback know duckdb and athena"
 )
@@ -24,7 +23,7 @@ _NOT_REDSHIFT = (
 
 def maintain_command(
     lake: LakeOption = None,
-    target: TargetOption = "duckdb",
+    target: TargetOption = Target.duckdb,
     project_dir: ProjectOption = None,
     table: Annotated[
         list[str] | None, typer.Option(help="Only this table of Athena's (repeat).")
@@ -88,7 +87,7 @@ def _say_upkeep(upkeep: Upkeep) -> None:
 def rollback_command(
     run: Annotated[str, typer.Argument(help="The run, or the beginning of its id.")],
     lake: LakeOption = None,
-    target: TargetOption = "duckdb",
+    target: TargetOption = Target.duckdb,
     as_json: JsonOption = False,
 ) -> None:
     """Put every table back to before a run, which undoes later runs too."""

@@ -22,20 +22,25 @@ class EmbeddedUpkeep:
 
 
 def maintain_embedded(settings: Settings) -> EmbeddedUpkeep:
+    """Do keep_warehouse while no run is at work: raises LeaseHeldError where one is."""
+    with lease(settings.state, f"maintain-{uuid.uuid4().hex}"):
+        return keep_warehouse(settings)
+
+
+def keep_warehouse(settings: Settings) -> EmbeddedUpkeep:
     """Write DuckDB's log into the file and give back what lies free at its end (CHECKPOINT).
 
-    There are no small files and no snapshots to expire; what was deleted is used again. Raises
-    LeaseHeldError while a run is at work, SynapseError for a warehouse that is not there.
+    There are no small files and no snapshots to expire; what was deleted is used again. The caller
+    holds the lease. Raises SynapseError for a warehouse that is not there.
     """
     path = settings.warehouse
     if not path.is_file():
         raise SynapseError(f"there is no warehouse at {path}: build one with `synapse run daily`")
-    with lease(settings.state, f"maintain-{uuid.uuid4().hex}"):
-        before = path.stat().st_size
-        with connect_warehouse(path) as connection:
-            connection.execute("force checkpoint")
-            size = connection.execute(
-                "select block_size * free_blocks from pragma_database_size() "
-                "where database_name = current_database()"
-            ).fetchone()
+    before = path.stat().st_size
+    with connect_warehouse(path) as connection:
+        connection.execute("force checkpoint")
+        size = connection.execute(
+            "select block_size * free_blocks from pragma_database_size() "
+            "where database_name = current_database()"
+        ).fetchone()
     return EmbeddedUpkeep(str(path), before, path.stat().st_size, int(size[0]) if size else 0)

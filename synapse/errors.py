@@ -25,3 +25,7 @@ class LeaseHeldError(SynapseError):
     """Another run works on the same lake (exit code 3)."""
 
     exit_code = 3
+
+
+class LeaseLostError(SynapseError):
+    """Another run has taken over: this one may record and publish nothing any more."""

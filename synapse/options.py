@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -19,4 +20,19 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machine
 AsOfOption = Annotated[
     str | None,
     typer.Option("--as-of", help="The instant to call now (ISO 8601; default: now)."),
+]
+
+
+class Target(StrEnum):
+    """Engines that a command can work on."""
+
+    duckdb = "duckdb"
+    athena = "athena"
+    redshift = "redshift"
+
+
+TargetOption = Annotated[Target, typer.Option("--target", help="Engine to build on.")]
+DateOption = Annotated[
+    str | None,
+    typer.Option("--date", help="As-of the end of this business date (YYYY-MM-DD)."),
 ]

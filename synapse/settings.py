@@ -15,7 +15,6 @@ from synapse.lake import Lake, open_lake
 
 DEFAULT_TIMEZONE = "America/Sao_Paulo"
 TARGETS = ("duckdb", "athena", "redshift")
-SCHEDULES = ("realtime", "hourly", "daily", "weekly")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,6 +21,7 @@ _PROJECT_PARTS = (
     "packages.yml",
     "package-lock.yml",
     "selectors.yml",
+    "schedules.yml",
     "models",
     "macros",
     "seeds",

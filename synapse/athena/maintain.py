@@ -142,60 +142,70 @@ def maintain_athena(
     only: Iterable[str] = (),
     progress: Progress | None = None,
 ) -> Upkeep:
+    """Do keep_tables while no run is at work: raises LeaseHeldError where one is."""
+    run_id = f"maintain-{uuid.uuid4().hex}"
+    with lease(settings.state, run_id):
+        return keep_tables(settings, project_dir, run_id, only=only, progress=progress)
+
+
+def keep_tables(
+    settings: Settings,
+    project_dir: Path,
+    run_id: str,
+    *,
+    only: Iterable[str] = (),
+    progress: Progress | None = None,
+) -> Upkeep:
     """Compact and expire every Iceberg table of the deployment by its policy, then remove orphans.
 
-    only: names of tables, for a part of it. Holds the run's lease, so that each table has one
-    writer: raises LeaseHeldError while a run is at work. Raises SynapseError for a bad policy.
+    only: names of tables, for a part of it. run_id: what its queries are booked on; its run holds
+    the lease, so that each table has one writer. Raises SynapseError for a bad policy.
     """
-    run_id = f"maintain-{uuid.uuid4().hex}"
     days = rollback_days()
     dbt = DbtProject(settings, project_dir)
     policies = read_policies(parsed_manifest(dbt))
     databases = with_standard_ones(database for database, _ in policies)
-    with lease(settings.state, run_id):
-        # What came before is recorded first: the ledger goes on from its newest query.
-        record_costs(settings)
-        glue, files = boto3.client("glue"), Files()
-        wanted = set(only)
-        tables = [
-            table
-            for table in iceberg_tables(glue, databases)
-            if not is_temporary(table.name) and (not wanted or table.name in wanted)
-        ]
-        if missing := wanted - {table.name for table in tables}:
-            raise SynapseError(f"there is no Iceberg table {sorted(missing)[0]} in {databases}")
-        sender = Sender(athena_client(), run_id, target_schema())
+    # What came before is recorded first: the ledger goes on from its newest query.
+    record_costs(settings)
+    glue, files = boto3.client("glue"), Files()
+    wanted = set(only)
+    tables = [
+        table
+        for table in iceberg_tables(glue, databases)
+        if not is_temporary(table.name) and (not wanted or table.name in wanted)
+    ]
+    if missing := wanted - {table.name for table in tables}:
+        raise SynapseError(f"there is no Iceberg table {sorted(missing)[0]} in {databases}")
+    sender = Sender(athena_client(), run_id, target_schema())
 
-        def reload(table: GlueIceberg) -> GlueIceberg:
-            return next(
-                found
-                for found in iceberg_tables(glue, [table.database])
-                if found.name == table.name
-            )
+    def reload(table: GlueIceberg) -> GlueIceberg:
+        return next(
+            found for found in iceberg_tables(glue, [table.database]) if found.name == table.name
+        )
 
-        keeper = _Keeper(sender, files, reload)
-        done = []
-        try:
-            for number, table in enumerate(tables, 1):
-                node_id, policy = policies.get((table.database, table.name), (NO_NODE, Policy()))
-                done.append(keeper.keep(table, node_id, policy))
-                if progress:
-                    progress(table.full_name, number, len(tables))
-        finally:
-            ledger = CostLedger(settings.state, Prices.load())
-            ledger.record(sender.sent)
-            ledger.close()
-        points = RestorePoints(settings.state)
-        try:
-            released = points.forget(before=utc_now() - timedelta(days=days))
-            needed = points.locations()
-        finally:
-            points.close()
-        orphans = _orphans(files, databases, needed | _locations(databases))
-        orphan_bytes = 0
-        for folder in orphans:
-            orphan_bytes += files.stored(folder).bytes
-            files.remove(folder)
+    keeper = _Keeper(sender, files, reload)
+    done = []
+    try:
+        for number, table in enumerate(tables, 1):
+            node_id, policy = policies.get((table.database, table.name), (NO_NODE, Policy()))
+            done.append(keeper.keep(table, node_id, policy))
+            if progress:
+                progress(table.full_name, number, len(tables))
+    finally:
+        ledger = CostLedger(settings.state, Prices.load())
+        ledger.record(sender.sent)
+        ledger.close()
+    points = RestorePoints(settings.state)
+    try:
+        released = points.forget(before=utc_now() - timedelta(days=days))
+        needed = points.locations()
+    finally:
+        points.close()
+    orphans = _orphans(files, databases, needed | _locations(databases))
+    orphan_bytes = 0
+    for folder in orphans:
+        orphan_bytes += files.stored(folder).bytes
+        files.remove(folder)
     return Upkeep(run_id, done, released, orphans, orphan_bytes)
 
 

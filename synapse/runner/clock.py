@@ -26,12 +26,12 @@ def parse_as_of(text: str) -> datetime:
     return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
-def parse_date(text: str) -> date:
+def parse_date(text: str, option: str = "--date") -> date:
     """Read an ISO date. Raises UsageError otherwise."""
     try:
         return date.fromisoformat(text)
     except ValueError as error:
-        raise UsageError(f"--date {text!r} is no date: write it like 2026-06-28") from error
+        raise UsageError(f"{option} {text!r} is no date: write it like 2026-06-28") from error
 
 
 def resolve_as_of(as_of: str | None, day: str | None, timezone: str) -> datetime:

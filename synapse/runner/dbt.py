@@ -10,16 +10,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+import orjson
+
 from synapse.errors import SynapseError
 from synapse.garbage import without_cycle_search
 from synapse.progress import Progress
 from synapse.project import PROFILES_DIR
+from synapse.runner.error_class import ErrorClass, error_class
 from synapse.settings import Settings
 
 if TYPE_CHECKING:
     from dbt.cli.main import dbtRunnerResult
     from dbt.contracts.graph.manifest import Manifest
 
+_FAILED = ("error", "fail", "runtime error")
+_REPEATED = (*_FAILED, "skipped", "partial success")
 _PARSE = "partial_parse.msgpack"
 
 
@@ -31,11 +36,29 @@ class DbtResult:
     failures: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     seconds: float = 0.0
+    passing: tuple[ErrorClass | None, ...] = ()
+    """For each failure the class of error that may pass by itself, or None."""
 
     @property
     def succeeded(self) -> bool:
         """True when no node failed."""
         return not self.failures
+
+    def then(self, later: DbtResult, *, is_retry: bool = False) -> DbtResult:
+        """This and a later invocation; a retry's outcomes replace those that it repeats."""
+        counts = dict(self.statuses)
+        if is_retry:
+            counts = {name: n for name, n in counts.items() if name not in _REPEATED}
+        for name, n in later.statuses.items():
+            counts[name] = counts.get(name, 0) + n
+        before = [] if is_retry else self.failures
+        return DbtResult(
+            counts,
+            [*before, *later.failures],
+            [*self.warnings, *later.warnings],
+            self.seconds + later.seconds,
+            (*(() if is_retry else self.passing), *later.passing),
+        )
 
 
 def pseudonym_key(settings: Settings) -> str:
@@ -177,6 +200,26 @@ class DbtProject:
         self.parse()
         return _summary(self._call(arguments, run_id, progress).result)
 
+    def selected(self, selector: str, sources: bool = False) -> tuple[str, ...]:
+        """The names of models, seeds and snapshots (or sources) that a selector selects."""
+        self.parse()
+        kinds = ["source"] if sources else ["model", "seed", "snapshot"]
+        wanted = [word for kind in kinds for word in ("--resource-type", kind)]
+        arguments = ["list", "--selector", selector, "--output", "name", *wanted]
+        names = cast("list[str]", self._call(arguments, None, None).result)
+        return tuple(sorted(names))
+
+    def nodes(self, selector: str) -> dict[str, set[str]]:
+        """What a build of `selector` builds and tests, by id, each with the ids that it reads."""
+        arguments = ["list", "--selector", selector, "--exclude-resource-type", "unit_test"]
+        shown = [*arguments, "--output", "json", "--output-keys", "unique_id", "depends_on"]
+        self.parse()
+        lines = cast("list[str]", self._call(shown, None, None).result)
+        found = [orjson.loads(line) for line in lines]
+        return {
+            node["unique_id"]: set(node.get("depends_on", {}).get("nodes", ())) for node in found
+        }
+
     def _known_parse(self) -> list[str]:
         """Go on from the lake's last parse, else the installation's; dbt checks if it may."""
         before = (self.target_path / _PARSE, installed_target(self._project_dir) / _PARSE)
@@ -238,17 +281,22 @@ def _summary(result: Any) -> DbtResult:
     statuses: dict[str, int] = {}
     failures: list[str] = []
     warnings: list[str] = []
+    passing: list[ErrorClass | None] = []
     for node in getattr(result, "results", []):
         status = str(node.status)
         statuses[status] = statuses.get(status, 0) + 1
         # What an operation (a macro called by name) answers has no node.
         name = node.node.name if hasattr(node, "node") else node.unique_id
         sentence = f"{name}: {_first_lines(node.message or status)}"
-        if status in ("error", "fail", "runtime error"):
+        if status in _FAILED:
             failures.append(sentence)
+            # A failed test is data's, whatever it quotes.
+            passing.append(None if status == "fail" else error_class(str(node.message)))
         elif status == "warn":
             warnings.append(sentence)
-    return DbtResult(statuses, failures, warnings, getattr(result, "elapsed_time", 0.0))
+    return DbtResult(
+        statuses, failures, warnings, getattr(result, "elapsed_time", 0.0), tuple(passing)
+    )
 
 
 def _first_lines(text: str, count: int = 4) -> str:

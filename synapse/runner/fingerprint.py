@@ -15,14 +15,19 @@ _PROJECT_PARTS = ("models", "macros", "seeds", "snapshots", "tests", "dbt_projec
 
 
 def inputs_fingerprint(
-    settings: Settings, project_dir: Path, *, selector: str, as_of: datetime
+    settings: Settings,
+    project_dir: Path,
+    *,
+    selector: str,
+    as_of: datetime,
+    by_minute: bool = False,
 ) -> str:
     """Return the SHA-256 of all that decides a run's result.
 
     That is: the accepted files (the manifest is append-only, so its parts' names say which), the
     code and configuration, the business time zone, the last complete date and the warehouse file
-    itself. Of as-of counts the last complete date and the hour, with which reports end; in the
-    schedule `realtime` also the minute.
+    itself. Of as-of counts the last complete date and the hour, with which reports end (by_minute:
+    the minute). selector: what the run selects, as one text.
     """
     digest = hashlib.sha256()
 
@@ -32,7 +37,7 @@ def inputs_fingerprint(
     add(selector, settings.target, settings.business_timezone, settings.location)
     add(last_complete_date(as_of, settings.business_timezone))
     minute = naive_utc(as_of).replace(second=0, microsecond=0)
-    add(minute if selector == "realtime" else minute.replace(minute=0))
+    add(minute if by_minute else minute.replace(minute=0))
     for path in sorted((settings.lake / "manifest").glob("*.parquet")):
         add(path.name, path.stat().st_size)
     for name, checksum in project_files(project_dir):
@@ -41,6 +46,12 @@ def inputs_fingerprint(
         # A replaced warehouse has another inode: it holds nothing of the earlier run.
         add(settings.warehouse, settings.warehouse.stat().st_ino)
     return digest.hexdigest()
+
+
+def readable_files(settings: Settings) -> str:
+    """Return a digest of what silver may read: the parts of the manifest, which never change."""
+    parts = settings.open_lake().sync("manifest").glob("part-*.parquet")
+    return hashlib.sha256("\n".join(sorted(part.name for part in parts)).encode()).hexdigest()
 
 
 def project_files(project_dir: Path) -> Iterator[tuple[Path, str]]:

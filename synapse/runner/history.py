@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -17,9 +18,10 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.engine import Engine
+from sqlalchemy.engine import Connection, Engine
 
 from synapse.runner.clock import naive_utc, utc_now
+from synapse.runner.lease import Lease
 from synapse.state_store import make_tables, open_store
 
 _METADATA = MetaData()
@@ -63,12 +65,35 @@ class RunHistory:
     """Reads and writes the run history at an SQLAlchemy URL."""
 
     def __init__(self, url: str) -> None:
-        self._engine: Engine = open_store(url)
-        make_tables(self._engine, _METADATA)
+        self.engine: Engine = open_store(url)
+        make_tables(self.engine, _METADATA)
 
-    def start(self, run_id: str, schedule: str, as_of: datetime) -> None:
-        """Record that a run began."""
-        with self._engine.begin() as connection:
+    def start(
+        self,
+        run_id: str,
+        schedule: str,
+        as_of: datetime,
+        *,
+        lease: Lease | None = None,
+        within: Callable[[Connection, str], None] | None = None,
+    ) -> None:
+        """Record that a run began, and that those died from which it took the lease over.
+
+        within: called in the same transaction with the run's id.
+        """
+        with self.engine.begin() as connection:
+            if lease is not None:
+                lease.fence(connection)
+                connection.execute(
+                    update(SCHEDULE_RUNS)
+                    .where(
+                        SCHEDULE_RUNS.c.run_id.in_(lease.predecessors),
+                        SCHEDULE_RUNS.c.status == "running",
+                    )
+                    .values(status="killed", finished_at=utc_now())
+                )
+            if within is not None:
+                within(connection, run_id)
             connection.execute(
                 insert(SCHEDULE_RUNS).values(
                     run_id=run_id,
@@ -79,13 +104,30 @@ class RunHistory:
                 )
             )
 
-    def finish(self, run_id: str, status: str, **values: object) -> None:
-        """Record how a run ended; `values` are further columns."""
-        with self._engine.begin() as connection:
+    def finish(
+        self, run_id: str, status: str, *, lease: Lease | None = None, **values: object
+    ) -> None:
+        """Record how a run ended; `values` are further columns.
+
+        Raises LeaseLostError, and records nothing, where `lease` has gone to another run.
+        """
+        with self.engine.begin() as connection:
+            if lease is not None:
+                lease.fence(connection)
             connection.execute(
                 update(SCHEDULE_RUNS)
-                .where(SCHEDULE_RUNS.c.run_id == run_id)
+                .where(SCHEDULE_RUNS.c.run_id == run_id, SCHEDULE_RUNS.c.status == "running")
                 .values(status=status, finished_at=utc_now(), **values)
+            )
+
+    def reopen(self, run_id: str, *, lease: Lease) -> None:
+        """Record that a failed run goes on."""
+        with self.engine.begin() as connection:
+            lease.fence(connection)
+            connection.execute(
+                update(SCHEDULE_RUNS)
+                .where(SCHEDULE_RUNS.c.run_id == run_id, SCHEDULE_RUNS.c.status == "failed")
+                .values(status="running", finished_at=None, detail=None)
             )
 
     def latest(self, limit: int = 20) -> list[Run]:
@@ -95,26 +137,34 @@ class RunHistory:
             .order_by(SCHEDULE_RUNS.c.started_at.desc(), SCHEDULE_RUNS.c.run_id)
             .limit(limit)
         )
-        with self._engine.connect() as connection:
+        with self.engine.connect() as connection:
             return [Run(**row._mapping) for row in connection.execute(query)]
 
-    def newest_as_of(self) -> datetime | None:
-        """Return the greatest as-of (naive UTC) of a run that succeeded."""
-        query = select(SCHEDULE_RUNS.c.as_of).where(SCHEDULE_RUNS.c.status == "succeeded")
-        with self._engine.connect() as connection:
+    def newest_as_of(self, besides: Collection[str] = ()) -> datetime | None:
+        """Return the greatest as-of (naive UTC) of a run that succeeded.
+
+        besides: schedules that build nothing.
+        """
+        query = select(SCHEDULE_RUNS.c.as_of).where(
+            SCHEDULE_RUNS.c.status == "succeeded", SCHEDULE_RUNS.c.schedule.not_in(besides)
+        )
+        with self.engine.connect() as connection:
             return max((row.as_of for row in connection.execute(query)), default=None)
 
-    def last_built(self) -> Run | None:
-        """Return the newest run that built something: succeeded or failed, not unchanged."""
+    def last_built(self, besides: Collection[str] = ()) -> Run | None:
+        """Return the newest run that built something or meant to: any that was not unchanged.
+
+        besides: schedules that build nothing.
+        """
         query = (
             select(SCHEDULE_RUNS)
-            .where(SCHEDULE_RUNS.c.status.in_(("succeeded", "failed", "running")))
+            .where(SCHEDULE_RUNS.c.status != "unchanged", SCHEDULE_RUNS.c.schedule.not_in(besides))
             .order_by(SCHEDULE_RUNS.c.started_at.desc())
         )
-        with self._engine.connect() as connection:
+        with self.engine.connect() as connection:
             row = connection.execute(query).first()
         return Run(**row._mapping) if row is not None else None
 
     def close(self) -> None:
         """Release the store's connections."""
-        self._engine.dispose()
+        self.engine.dispose()

@@ -4,35 +4,27 @@ from __future__ import annotations
 
 import contextlib
 import uuid
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator
 from datetime import datetime
 from pathlib import Path
 
 from synapse.deps import ensure_packages
 from synapse.errors import SynapseError
 from synapse.ingest.discover import require_bronze
-from synapse.ingest.service import IngestReport, ingest
 from synapse.progress import Progress
-from synapse.runner.clock import naive_utc
+from synapse.runner.clock import last_complete_date
 from synapse.runner.configuration import check_configuration
-from synapse.runner.dbt import DbtProject, DbtResult
-from synapse.runner.fingerprint import inputs_fingerprint
+from synapse.runner.dbt import DbtProject
 from synapse.runner.history import RunHistory
 from synapse.runner.lease import lease
+from synapse.runner.plan import Plan, make_plan
+from synapse.runner.run_ledger import RunLedger
 from synapse.runner.warehouse import Warehouse, open_warehouse
+from synapse.runner.work import RunReport, Within, Work
+from synapse.schedules.load import load_schedules
 from synapse.settings import Settings
 
-
-@dataclass(frozen=True)
-class RunReport:
-    """What a run did: `status` is succeeded, unchanged or failed."""
-
-    run_id: str
-    schedule: str
-    status: str
-    as_of: datetime
-    ingest: IngestReport
-    dbt: DbtResult = field(default_factory=DbtResult)
+__all__ = ["RunReport", "build_docs", "recording", "run"]
 
 
 def run(
@@ -44,15 +36,19 @@ def run(
     full_refresh: bool = False,
     progress: Progress | None = None,
     dbt: DbtProject | None = None,
+    wait: float = 0.0,
+    may_build_needs: bool = True,
+    within: Within | None = None,
 ) -> RunReport:
-    """Ingest, then build what the schedule selects; idempotent.
+    """Ingest, then build what the schedule selects and needs; idempotent.
 
     A run whose inputs equal the last successful one's builds nothing and is recorded as unchanged.
-    Raises SynapseError on bad settings or input, LeaseHeldError when another run is at work;
-    failing models or tests are reported with status failed. dbt: the project, where it is parsed
-    already.
+    Raises SynapseError on bad settings or input, LeaseHeldError when another run is at work (after
+    `wait` seconds); failing models or tests are reported with status failed. dbt: the project,
+    where it is parsed already. may_build_needs: build schedules that this one needs and that have
+    not run (full_refresh: all of them), rather than refuse. within: see Work.
     """
-    run_id = uuid.uuid4().hex
+    schedules = load_schedules(project_dir)
     check_configuration(project_dir)
     # An empty lake is refused before anything is written to it.
     require_bronze(settings.open_lake())
@@ -64,98 +60,58 @@ def run(
     if packages.message and progress:
         progress(packages.message, 0, 0)
     history = RunHistory(settings.state)
+    ledger = RunLedger(history.engine)
     try:
-        with lease(settings.state, run_id):
+        timezone = settings.business_timezone
+
+        def planned(done: Collection[str]) -> Plan:
+            return make_plan(
+                schedules,
+                schedule,
+                done=done,
+                may_build_needs=may_build_needs,
+                as_of=as_of,
+                timezone=timezone,
+            )
+
+        def done() -> Collection[str]:
+            if full_refresh:
+                return ()  # of silver and gold, whatever has run
+            return ledger.covered(last_complete_date(as_of, timezone), timezone)
+
+        # What others may write while we wait for the lease is looked at again below.
+        plan = planned(done() if may_build_needs else schedules.by_name)
+        run_id = uuid.uuid4().hex
+        with lease(settings.state, run_id, plan.leases, wait=wait) as held:
             try:
-                report = _run_leased(
-                    settings,
-                    project_dir,
-                    dbt,
-                    warehouse,
-                    history,
-                    run_id,
-                    schedule,
-                    as_of,
-                    full_refresh,
-                    progress,
-                )
-            except BaseException:
-                # What went wrong matters more than a warehouse that somebody else has open.
-                with contextlib.suppress(SynapseError):
-                    warehouse.record_runs()
+                plan = planned(done())
+            except SynapseError as error:
+                history.start(run_id, plan.name, as_of, lease=held, within=within)
+                history.finish(run_id, "failed", lease=held, detail=f"not run: {error}")
                 raise
-            # How the run ended, for the marts: they are views, so no dbt has to follow.
-            warehouse.record_runs()
-            return report
+            work = Work(
+                settings, project_dir, dbt, warehouse, history, ledger, held, plan, run_id, as_of,
+                progress,
+            )  # fmt: skip
+            with recording(warehouse):
+                return work.whole(
+                    full_refresh=full_refresh, besides=schedules.without_models(), within=within
+                )
     finally:
         history.close()
 
 
-def _run_leased(
-    settings: Settings,
-    project_dir: Path,
-    dbt: DbtProject,
-    warehouse: Warehouse,
-    history: RunHistory,
-    run_id: str,
-    schedule: str,
-    as_of: datetime,
-    full_refresh: bool,
-    progress: Progress | None,
-) -> RunReport:
-    newest = history.newest_as_of()
-    is_backfill = newest is not None and naive_utc(as_of) < newest
-    before = history.last_built()
-    history.start(run_id, schedule, as_of)
+@contextlib.contextmanager
+def recording(warehouse: Warehouse) -> Iterator[None]:
+    """Tell the marts how the run ended: they are views, so no dbt has to follow."""
     try:
-        report = ingest(
-            settings,
-            project_dir,
-            as_of=as_of,
-            run_id=run_id,
-            # Within a day, years of folders are not listed; a file that is late by more than the
-            # lookback is found by the day's first sweep.
-            sweep=None if schedule in ("realtime", "hourly") else True,
-            progress=progress,
-        )
-        counts = {
-            "landed": report.landed,
-            "accepted": report.accepted,
-            "duplicate": report.duplicate,
-            "quarantined": report.quarantined,
-        }
-        fingerprint = inputs_fingerprint(settings, project_dir, selector=schedule, as_of=as_of)
-        if (
-            not full_refresh
-            and before is not None
-            and before.status == "succeeded"
-            and before.fingerprint == fingerprint
-        ):
-            history.finish(run_id, "unchanged", fingerprint=fingerprint, **counts)
-            return RunReport(run_id, schedule, "unchanged", as_of, report)
-        warehouse.take_up()
-        warehouse.write_run_context(run_id=run_id, as_of=as_of, is_backfill=is_backfill)
-        warehouse.record_runs()  # the tests of this run judge what it ingested
-        # Unit tests prove the code, not the data: `make test` and CI run them, schedules do not.
-        arguments = ["build", "--selector", schedule, "--exclude-resource-type", "unit_test"]
-        if is_backfill:
-            # A snapshot records what is current now: taken for an earlier as-of it would lie.
-            arguments += ["--exclude-resource-type", "snapshot"]
-        if full_refresh:
-            arguments += ["--full-refresh"]
-        result = dbt.invoke(arguments, run_id=run_id, progress=progress)
-    except BaseException as error:
-        history.finish(run_id, "failed", detail=str(error) or type(error).__name__)
+        yield
+    except BaseException:
+        # What went wrong matters more than a warehouse that somebody else has open.
+        with contextlib.suppress(SynapseError):
+            warehouse.record_runs()
         raise
-    status = "succeeded" if result.succeeded else "failed"
-    history.finish(
-        run_id,
-        status,
-        fingerprint=fingerprint if result.succeeded else None,
-        detail="\n".join(result.failures) or None,
-        **counts,
-    )
-    return RunReport(run_id, schedule, status, as_of, report, result)
+    warehouse.record_runs()
 
 
 def build_docs(settings: Settings, project_dir: Path, *, dbt: DbtProject | None = None) -> Path:

@@ -1,0 +1,5 @@
+"""`python -m synapse`."""
+
+from synapse.cli import main
+
+main()

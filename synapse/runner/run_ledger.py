@@ -1,0 +1,147 @@
+"""What each run set out to do and how far it came: its plan and its steps, in the state store."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+
+import orjson
+from sqlalchemy import Boolean, Column, DateTime, Integer, MetaData, String, Table, Text, select
+from sqlalchemy.engine import Connection, Engine
+
+from synapse.runner.clock import last_complete_date, utc_now
+from synapse.runner.history import SCHEDULE_RUNS
+from synapse.runner.lease_rows import put
+from synapse.schedules.model import Step
+from synapse.state_store import make_tables
+
+METADATA = MetaData()
+RUN_PLANS = Table(
+    "run_plans",
+    METADATA,
+    Column("run_id", String(64), primary_key=True),
+    # JSON lists: the schedules that the run stands for, and its steps as [schedule, selector].
+    Column("covers", Text, nullable=False),
+    Column("steps", Text, nullable=False),
+    # Of what silver could read when dbt began; a retry may read nothing else.
+    Column("inputs", String(64)),
+    Column("full_refresh", Boolean, nullable=False),
+    Column("is_backfill", Boolean, nullable=False),
+    Column("timezone", String(64), nullable=False),
+    Column("complete_date", String(10), nullable=False),
+)
+RUN_STEPS = Table(
+    "run_steps",
+    METADATA,
+    Column("run_id", String(64), primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("schedule", String(64), nullable=False),
+    Column("selector", String(64), nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("began_at", DateTime, nullable=False),
+    Column("ended_at", DateTime),
+    Column("detail", Text),
+)
+
+
+@dataclass(frozen=True)
+class RunPlan:
+    """A run's plan as recorded."""
+
+    run_id: str
+    covers: tuple[str, ...]
+    steps: tuple[Step, ...]
+    inputs: str | None
+    full_refresh: bool
+    is_backfill: bool
+
+
+class RunLedger:
+    """Reads and writes plans and steps; the engine is its caller's."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        make_tables(engine, METADATA)
+
+    def plan(self, connection: Connection, plan: RunPlan, as_of: datetime, timezone: str) -> None:
+        """Record what a run sets out to do, or, once it is known, from what."""
+        put(
+            connection,
+            RUN_PLANS,
+            {"run_id": plan.run_id},
+            {
+                "covers": orjson.dumps(plan.covers).decode(),
+                "steps": orjson.dumps([[s.schedule, s.selector] for s in plan.steps]).decode(),
+                "inputs": plan.inputs,
+                "full_refresh": plan.full_refresh,
+                "is_backfill": plan.is_backfill,
+                "timezone": timezone,
+                "complete_date": last_complete_date(as_of, timezone).isoformat(),
+            },
+        )
+
+    def step(
+        self,
+        connection: Connection,
+        run_id: str,
+        position: int,
+        step: Step,
+        status: str,
+        *,
+        attempts: int = 0,
+        detail: str | None = None,
+    ) -> None:
+        """Record that a step began (status running), or how it ended."""
+        values: dict[str, object] = {
+            "schedule": step.schedule,
+            "selector": step.selector,
+            "status": status,
+            "attempts": attempts,
+            "detail": detail,
+        }
+        values["began_at" if status == "running" else "ended_at"] = utc_now()
+        if status == "not run":
+            values["began_at"] = utc_now()
+        put(connection, RUN_STEPS, {"run_id": run_id, "position": position}, values)
+
+    def plan_of(self, run_id: str) -> RunPlan | None:
+        """The plan of a run; None of one that an earlier version ran."""
+        with self._engine.connect() as connection:
+            row = connection.execute(
+                select(RUN_PLANS).where(RUN_PLANS.c.run_id == run_id)
+            ).one_or_none()
+        if row is None:
+            return None
+        return RunPlan(
+            run_id,
+            tuple(orjson.loads(row.covers)),
+            tuple(Step(*pair) for pair in orjson.loads(row.steps)),
+            row.inputs,
+            row.full_refresh,
+            row.is_backfill,
+        )
+
+    def steps_of(self, run_id: str) -> Sequence[tuple[str, str, int]]:
+        """Selector, status and attempts of each step that a run came to, in order."""
+        query = select(RUN_STEPS.c.selector, RUN_STEPS.c.status, RUN_STEPS.c.attempts)
+        query = query.where(RUN_STEPS.c.run_id == run_id).order_by(RUN_STEPS.c.position)
+        with self._engine.connect() as connection:
+            return [(row.selector, row.status, row.attempts) for row in connection.execute(query)]
+
+    def covered(self, complete_date: date, timezone: str) -> Collection[str]:
+        """The schedules that have run with success for that business date."""
+        plans, runs = RUN_PLANS.c, SCHEDULE_RUNS.c
+        query = (
+            select(plans.covers)
+            .join(SCHEDULE_RUNS, runs.run_id == plans.run_id)
+            .where(
+                runs.status.in_(("succeeded", "unchanged")),
+                plans.complete_date == complete_date.isoformat(),
+                plans.timezone == timezone,
+            )
+        )
+        with self._engine.connect() as connection:
+            rows = connection.execute(query).all()
+        return {str(name) for row in rows for name in orjson.loads(row.covers)}

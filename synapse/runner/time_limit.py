@@ -1,0 +1,73 @@
+"""The end of a run that takes too long, or that is told to stop."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from types import FrameType
+
+_GRACE_SECONDS = 30.0
+
+
+@dataclass
+class Stop:
+    """Why the work was interrupted; None while it was not. was_told: by a signal, not by time."""
+
+    why: str | None = None
+    was_told: bool = False
+    _over: threading.Event = field(default_factory=threading.Event)
+
+
+@contextmanager
+def stoppable(
+    limit: timedelta, last_words: Callable[[str], None], grace: float = _GRACE_SECONDS
+) -> Iterator[Stop]:
+    """Interrupt the block after `limit`, or on SIGTERM, as Ctrl+C would; yields why.
+
+    An interrupted dbt cancels its queries. Where that takes longer than `grace` seconds,
+    last_words is called with why and the process ends. Only the main thread can be interrupted.
+    """
+    stop = Stop()
+    main = threading.main_thread()
+
+    def interrupt(why: str) -> None:
+        stop.why = stop.why or why
+        hard = threading.Timer(grace, end)
+        hard.daemon = True
+        hard.start()
+        if main.ident is not None and threading.get_ident() != main.ident:
+            signal.pthread_kill(main.ident, signal.SIGINT)
+
+    def end() -> None:
+        if stop._over.is_set():
+            return
+        try:
+            last_words(stop.why or "")
+            sys.stderr.write(f"error: {stop.why}, and did not end within {grace:.0f} s more\n")
+            sys.stderr.flush()
+        finally:
+            os._exit(1)
+
+    def terminate(_number: int, _frame: FrameType | None) -> None:
+        stop.was_told = True
+        interrupt("it was told to stop (SIGTERM)")
+        raise KeyboardInterrupt
+
+    watch = threading.Timer(limit.total_seconds(), interrupt, [f"it ran out of time ({limit})"])
+    watch.daemon = True
+    in_main = threading.current_thread() is main
+    before = signal.signal(signal.SIGTERM, terminate) if in_main else None
+    watch.start()
+    try:
+        yield stop
+    finally:
+        stop._over.set()
+        watch.cancel()
+        if in_main:
+            signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,1 @@
+"""schedules.yml: what runs when, checked once; every way of running is derived from it."""

@@ -15,12 +15,15 @@ import typer
 from rich.table import Table
 
 from synapse.errors import UsageError
-from synapse.options import JsonOption, LakeOption
+from synapse.options import JsonOption, LakeOption, ProjectOption
+from synapse.project import find_project
 from synapse.settings import Settings
 from synapse.terminal import err, out, print_json
 
 if TYPE_CHECKING:
+    from synapse.cost.budget import Budget
     from synapse.cost.report import Line, NodeCost
+    from synapse.schedules.model import Schedules
 
 
 class By(StrEnum):
@@ -50,42 +53,75 @@ def cost_command(
     budget_bytes: Annotated[
         int | None, typer.Option(min=0, help="The same for bytes scanned.")
     ] = None,
+    check_budgets: Annotated[
+        bool,
+        typer.Option(
+            "--check-budgets", help="The same for each budget that schedules.yml declares."
+        ),
+    ] = False,
+    project_dir: ProjectOption = None,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Show what the runs' queries scanned and cost on Athena."""
     from synapse.cost.budget import Budget, exceeded
     from synapse.cost.report import add_up, read_costs, total
+    from synapse.schedules.load import load_schedules
 
     settings = Settings.load(lake=lake)
     settings.require_lake()
-    budget = Budget(schedule, _dollars(budget_usd), budget_bytes)
+    budgets = [Budget(schedule, _dollars(budget_usd), budget_bytes)]
+    if check_budgets:
+        budgets += _declared(load_schedules(find_project(project_dir)))
     costs = read_costs(settings.state, since=_date(since), schedule=schedule)
     if forecast:
-        _show(_forecast(settings, costs, history_months), as_csv, as_json, "Forecast for a month")
+        schedules = load_schedules(find_project(project_dir))
+        months = _forecast(settings, schedules, costs, history_months)
+        _show(months, as_csv, as_json, "Forecast for a month")
     else:
         lines = add_up(costs, by.value)
         title = f"Cost on Athena by {by.value}"
         _show(lines, as_csv, as_json, title, total(costs) if lines else None)
-    sentences = exceeded(costs, [budget])
+    sentences = exceeded(costs, budgets)
     for sentence in sentences:
         err.print(f"over budget: {sentence}", style="red", highlight=False, soft_wrap=True)
     if sentences:
         raise typer.Exit(1)
 
 
-def _forecast(settings: Settings, costs: list[NodeCost], history_months: int) -> list[Any]:
+def _declared(schedules: Schedules) -> list[Budget]:
+    from synapse.cost.budget import Budget
+
+    return [
+        Budget(
+            name,
+            None if declared.cents is None else Decimal(declared.cents) / 100,
+            None if declared.scanned_megabytes is None else declared.scanned_megabytes * 10**6,
+        )
+        for name, declared in ((n, each.budget) for n, each in schedules.by_name.items())
+    ]
+
+
+def _forecast(
+    settings: Settings, schedules: Schedules, costs: list[NodeCost], history_months: int
+) -> list[Any]:
     from synapse.cost.forecast import forecast
     from synapse.cost.measured import measurements
     from synapse.cost.prices import Prices
     from synapse.runner.history import RunHistory
+    from synapse.schedules.occurrences import times_a_month
 
     history = RunHistory(settings.state)
     try:
         runs = history.latest(1_000_000)
     finally:
         history.close()
-    return forecast(measurements(costs, runs), Prices.load(), history_months=history_months)
+    return forecast(
+        measurements(costs, runs),
+        Prices.load(),
+        history_months=history_months,
+        runs_a_month={n: times_a_month(each.cron) for n, each in schedules.by_name.items()},
+    )
 
 
 def _show(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 
 import duckdb
@@ -15,7 +16,7 @@ from typer.testing import CliRunner
 
 from synapse.cli import app
 from synapse.cost.budget import Budget, exceeded
-from synapse.cost.forecast import RUNS_A_MONTH, Measured, bytes_at, forecast
+from synapse.cost.forecast import Measured, bytes_at, forecast
 from synapse.cost.ledger import CostLedger, Query
 from synapse.cost.measured import measurements
 from synapse.cost.prices import Prices, charged_mb, dollars
@@ -25,8 +26,9 @@ from synapse.runner.clock import utc_now
 from synapse.runner.dbt import DbtProject
 from synapse.runner.history import RunHistory
 from synapse.runner.record import record_runs
+from synapse.schedules.occurrences import times_a_month
 from synapse.settings import Settings
-from synapse_tests.lakes import PROJECT_DIR, lake_settings
+from synapse_tests.lakes import PROJECT_DIR, copy_project, lake_settings
 
 LIST = Prices()
 NOON = utc_now().replace(hour=12, minute=0, second=0, microsecond=0) - timedelta(days=3)
@@ -240,10 +242,10 @@ def test_a_budget_is_for_the_last_run_of_each_schedule(settings: Settings) -> No
     assert len(exceeded(costs, [Budget("daily", scanned_bytes=last.scanned_bytes - 1)])) == 1
 
 
-def test_the_command_shows_sums_and_fails_on_a_budget(settings: Settings) -> None:
+def test_the_command_shows_sums_and_fails_on_a_budget(settings: Settings, tmp_path: Path) -> None:
     def call(*arguments: str) -> tuple[int, str]:
         result = CliRunner().invoke(app, ["cost", "--lake", str(settings.lake), *arguments])
-        return result.exit_code, result.stdout
+        return result.exit_code, result.output
 
     code, text = call("--by", "model", "--json")
     assert code == 0
@@ -253,6 +255,15 @@ def test_the_command_shows_sums_and_fails_on_a_budget(settings: Settings) -> Non
     assert len(text.splitlines()) == 3
     assert call("--budget-usd", "0.0001", "--schedule", "daily")[0] == 1
     assert call("--budget-usd", "0.0006", "--schedule", "daily")[0] == 0
+    assert call("--check-budgets", "--schedule", "daily")[0] == 0
+    project = copy_project(tmp_path / "project")
+    declared = (project / "schedules.yml").read_text()
+    (project / "schedules.yml").write_text(
+        declared.replace("{cents: 50}", "{scanned_megabytes: 99}")
+    )
+    code, text = call("--check-budgets", "--project-dir", str(project))
+    assert code == 1
+    assert "over its budget of 99,000,000" in text
     code, text = call("--forecast", "--json")
     assert [row["interactions_a_month"] for row in json.loads(text)] == [10**5, 10**6, 10**7]
     assert call("--since", (utc_now().date() + timedelta(days=9)).isoformat())[0] == 0
@@ -265,13 +276,22 @@ def test_a_forecast_follows_the_line_through_what_was_measured() -> None:
         Measured("hourly", TEST, 1_000_000, 3_000, 2),
         Measured("hourly", TEST, 2_000_000, 3_000, 2),
     ]
-    (month,) = forecast(sizes, LIST, history_months=10, volumes=[1_000_000])
+    (month,) = forecast(
+        sizes, LIST, history_months=10, runs_a_month={"hourly": Fraction(730)}, volumes=[1_000_000]
+    )
     # 150 MB + 100 bytes a record at ten million records; the test stays at its two minima.
     assert month.scanned_bytes_a_run == 1_150_003_000
     assert month.cost_usd_a_run == Decimal("0.000005") * (1_150 + 20)
     assert month.cost_usd_a_month == month.cost_usd_a_run * 730
     assert month.sizes == 2
-    assert int(RUNS_A_MONTH["hourly"]) == 730
+
+
+@pytest.mark.parametrize(
+    ("cron", "runs"),
+    [("5 * * * *", 730), ("*/10 * * * *", 4380), ("0 1 * * *", Fraction(365, 12))],
+)
+def test_runs_a_month_are_those_of_the_schedule(cron: str, runs: Fraction) -> None:
+    assert times_a_month(cron) == runs
 
 
 def test_one_size_means_proportion_and_a_fall_means_a_constant() -> None:

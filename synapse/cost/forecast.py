@@ -18,13 +18,6 @@ from fractions import Fraction
 from synapse.cost.prices import Prices, dollars
 
 VOLUMES = (100_000, 1_000_000, 10_000_000)
-# 730 hours are a month; a realtime run may start every minute.
-RUNS_A_MONTH = {
-    "realtime": Fraction(43_800),
-    "hourly": Fraction(730),
-    "daily": Fraction(365, 12),
-    "weekly": Fraction(365, 84),
-}
 
 
 @dataclass(frozen=True)
@@ -59,7 +52,7 @@ def forecast(
     prices: Prices,
     *,
     history_months: int,
-    runs_a_month: Mapping[str, Fraction] = RUNS_A_MONTH,
+    runs_a_month: Mapping[str, Fraction],
     volumes: Iterable[int] = VOLUMES,
 ) -> list[Forecast]:
     """A month of each measured schedule at each volume, with `history_months` of it in the lake."""

@@ -7,7 +7,8 @@ after the gap, one that comes twice counts once, and an hourly schedule runs in 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from fractions import Fraction
 from zoneinfo import ZoneInfo
 
 from cronsim import CronSim
@@ -29,6 +30,13 @@ def times_between(cron: str, after: datetime, until: datetime, timezone: str) ->
             break
         found.append(time)
     return found
+
+
+def times_a_month(cron: str) -> Fraction:
+    """How many times it has in a twelfth of a year of 365 days, whatever the zone."""
+    begin = datetime(2026, 1, 1, tzinfo=UTC)
+    year = times_between(cron, begin, begin + timedelta(days=365), "UTC")
+    return Fraction(len(year), 12)
 
 
 def latest_time(cron: str, until: datetime, timezone: str) -> datetime:

@@ -297,6 +297,8 @@ def test_runs_a_month_are_those_of_the_schedule(cron: str, runs: Fraction) -> No
 def test_one_size_means_proportion_and_a_fall_means_a_constant() -> None:
     one = [Measured("daily", MODEL, 1000, 5000, 1)]
     assert bytes_at(one, 100_000) == 500_000
+    near = [*one, Measured("daily", MODEL, 1010, 9000, 1)]
+    assert bytes_at(near, 2010) == 14_000
     falling = [*one, Measured("daily", MODEL, 2000, 3000, 1)]
     assert bytes_at(falling, 10**9) == 4000
 

@@ -1,8 +1,9 @@
 """What more data would cost, from how each node's bytes grew with what the lake held.
 
 For each schedule and node a straight line is laid through its runs: bytes scanned against records
-accepted so far (least squares, neither below zero where the lake is empty nor falling). With runs
-at one size only, bytes are taken to grow in proportion, which overstates what reads only changes.
+accepted so far (least squares, neither below zero where the lake is empty nor falling). Where the
+largest lake is less than twice the smallest, a first build beside a second run would pass for
+growth: bytes are then taken to grow in proportion, which overstates what reads only changes.
 The bytes of a node are spread over its queries, each of which costs the minimum at least.
 """
 
@@ -91,9 +92,9 @@ def bytes_at(items: list[Measured], records: int) -> int:
     points = [(Fraction(item.records), Fraction(item.scanned_bytes)) for item in items]
     mean_x = sum((x for x, _ in points), Fraction()) / len(points)
     mean_y = sum((y for _, y in points), Fraction()) / len(points)
-    spread = sum(((x - mean_x) ** 2 for x, _ in points), Fraction())
-    if spread == 0:
+    if max(points)[0] < 2 * min(points)[0]:
         return math.ceil(mean_y * records / mean_x)
+    spread = sum(((x - mean_x) ** 2 for x, _ in points), Fraction())
     slope = sum(((x - mean_x) * (y - mean_y) for x, y in points), Fraction()) / spread
     start = mean_y - slope * mean_x
     if slope <= 0:

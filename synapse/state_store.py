@@ -6,10 +6,11 @@ from typing import Any
 
 from sqlalchemy import MetaData, event
 from sqlalchemy.engine import Engine, create_engine, make_url
-from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError, SQLAlchemyError
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random
 
 from synapse.errors import SynapseError
+from synapse.system_errors import explain
 
 _WAIT_SECONDS = 60
 _SQLITE_CACHE_KB = 16 * 1024
@@ -21,6 +22,18 @@ def shown(url: str) -> str:
         return make_url(url).render_as_string(hide_password=True)
     except ArgumentError:
         return "(no SQLAlchemy URL)"
+
+
+def unusable(url: str, error: SQLAlchemyError) -> SynapseError:
+    """What to raise where the store refuses: a sentence with the way out."""
+    text = " ".join(str(getattr(error, "orig", None) or error).split())
+    return SynapseError(
+        f"the state store {shown(url)} (SYNAPSE_STATE) cannot be used: "
+        + (
+            explain(error, shown(url))
+            or f"{text}; see that it is there and answers, then run the command again"
+        )
+    )
 
 
 def open_store(url: str) -> Engine:

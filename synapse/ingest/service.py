@@ -44,7 +44,7 @@ from synapse.progress import Progress
 from synapse.runner.clock import naive_utc, utc_now
 from synapse.runner.lease import lease
 from synapse.settings import Settings
-from synapse.state_store import shown
+from synapse.state_store import unusable
 from synapse.system_errors import explain
 
 __all__ = ["Counts", "IngestReport", "ingest"]
@@ -223,10 +223,7 @@ def opened(settings: Settings, lake: Lake, run_id: str | None) -> Iterator[tuple
             finally:
                 lake.tidy()
     except SQLAlchemyError as error:
-        raise SynapseError(
-            f"The state store {shown(settings.state)} (SYNAPSE_STATE) cannot be used: "
-            f"{explain(error, shown(settings.state)) or error}"
-        ) from error
+        raise unusable(settings.state, error) from error
 
 
 @contextmanager

@@ -20,10 +20,10 @@ from sqlalchemy import select, update
 from sqlalchemy.engine import Connection, Engine, Row
 from sqlalchemy.exc import SQLAlchemyError
 
-from synapse.errors import LeaseHeldError, LeaseLostError, SynapseError
+from synapse.errors import LeaseHeldError, LeaseLostError
 from synapse.runner.lease_rows import LEASES, METADATA, SIGHTINGS, Wanted, ensure_rows, put
 from synapse.runner.steady_clock import process_space, process_start, steady_seconds, this_boot
-from synapse.state_store import make_tables, open_store, shown
+from synapse.state_store import make_tables, open_store, unusable
 
 LEASE_SECONDS = 60.0
 _BEATS = 6
@@ -91,10 +91,7 @@ def lease(
             ensure_rows(engine, names)
             held, began = _acquire(engine, names, owner_run, wait, seconds)
         except SQLAlchemyError as error:
-            raise SynapseError(
-                f"the state store {shown(url)} (SYNAPSE_STATE) cannot be used: "
-                f"{getattr(error, 'orig', None) or error}"
-            ) from error
+            raise unusable(url, error) from error
         heart = _Heart(engine, held, seconds, began, on_lost)
         heart.start()
         try:

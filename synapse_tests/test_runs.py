@@ -29,7 +29,7 @@ from synapse.runner.retry import retry
 from synapse.runner.run_ledger import RunLedger
 from synapse.runner.service import run
 from synapse.runner.steps import run_step
-from synapse.runner.time_limit import stoppable
+from synapse.runner.time_limit import Stop, stoppable
 from synapse.settings import Settings
 from synapse_tests.lakes import PROJECT_DIR, ask, copy_project, lake_settings
 
@@ -188,7 +188,7 @@ def test_what_takes_too_long_is_interrupted() -> None:
     assert "ran out of time" in stop.why
 
 
-def _silent(_why: str) -> None:
+def _silent(_stop: Stop) -> None:
     return
 
 
@@ -196,8 +196,8 @@ STUBBORN = """
 import signal, sys, time
 from datetime import timedelta
 from synapse.runner.time_limit import stoppable
-def say(why):
-    print("last words:", why, flush=True)
+def say(stop):
+    print("last words:", stop.why, flush=True)
 with stoppable(timedelta(seconds=0.2), say, grace=0.5):
     while True:
         try:

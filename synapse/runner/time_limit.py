@@ -26,12 +26,13 @@ class Stop:
 
 @contextmanager
 def stoppable(
-    limit: timedelta, last_words: Callable[[str], None], grace: float = _GRACE_SECONDS
+    limit: timedelta, last_words: Callable[[Stop], None], grace: float = _GRACE_SECONDS
 ) -> Iterator[Stop]:
     """Interrupt the block after `limit`, or on SIGTERM, as Ctrl+C would; yields why.
 
     An interrupted dbt cancels its queries. Where that takes longer than `grace` seconds,
-    last_words is called with why and the process ends. Only the main thread can be interrupted.
+    last_words is called with what this yields and the process ends. Only the main thread can be
+    interrupted.
     """
     stop = Stop()
     main = threading.main_thread()
@@ -48,7 +49,7 @@ def stoppable(
         if stop._over.is_set():
             return
         try:
-            last_words(stop.why or "")
+            last_words(stop)
             sys.stderr.write(f"error: {stop.why}, and did not end within {grace:.0f} s more\n")
             sys.stderr.flush()
         finally:

@@ -209,8 +209,8 @@ class Work:
                     ) from error
                 raise
 
-    def _last_words(self, why: str) -> None:
-        self._finish("failed", detail=why)
+    def _last_words(self, stop: Stop) -> None:
+        self._finish("killed" if stop.was_told else "failed", detail=stop.why)
 
     def _ingest(self) -> IngestReport:
         if self.plan.ingest is Ingest.none:

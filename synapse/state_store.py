@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import MetaData, event
-from sqlalchemy.engine import Engine, create_engine, make_url
-from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy import MetaData, Table, event, insert, update
+from sqlalchemy.engine import Connection, Engine, create_engine, make_url
+from sqlalchemy.exc import (
+    ArgumentError,
+    DatabaseError,
+    IntegrityError,
+    NoSuchModuleError,
+    SQLAlchemyError,
+)
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random
 
 from synapse.errors import SynapseError
@@ -83,3 +89,17 @@ def make_tables(engine: Engine, tables: MetaData) -> None:
     ):
         with attempt:
             tables.create_all(engine)
+
+
+def put(
+    connection: Connection, table: Table, key: dict[str, object], values: dict[str, object]
+) -> None:
+    """Update the row with that key, else insert it; another may do the same at this moment."""
+    same = [table.c[name] == value for name, value in key.items()]
+    if connection.execute(update(table).where(*same).values(**values)).rowcount:
+        return
+    try:
+        with connection.begin_nested():
+            connection.execute(insert(table).values(**key, **values))
+    except IntegrityError:
+        connection.execute(update(table).where(*same).values(**values))

@@ -156,16 +156,7 @@ from (
         {%- endif %}
     from {{ base }} as departed
     where {{ cdc_key_moved(table, 'departed') }}
-        and exists (
-            select 1
-            from chosen
-            where
-                {%- for key in table.key %}
-                {{ 'and ' if not loop.first }}chosen.{{ key }} = coalesce(
-                    departed._bi_{{ key }}, departed.{{ key }}
-                )
-                {%- endfor %}
-        )
+        and {{ cdc_key_before_is_chosen(table, 'departed') | indent(8) }}
     {%- if cdc_truncate_files(table) | length > 0 %}
     union all
     select
@@ -182,4 +173,19 @@ from (
     {%- endif %}
 
 ) as events
+{%- endmacro %}
+
+
+{# SQL: the key that a change moved its row from is among those in scope. #}
+{% macro cdc_key_before_is_chosen(table, qualifier) -%}
+exists (
+    select 1
+    from chosen
+    where
+        {%- for key in table.key %}
+        {{ 'and ' if not loop.first }}chosen.{{ key }} = coalesce(
+            {{ qualifier }}._bi_{{ key }}, {{ qualifier }}.{{ key }}
+        )
+        {%- endfor %}
+)
 {%- endmacro %}

@@ -78,7 +78,6 @@ chosen as (
    of base_ and their place in the order. What nobody reads of them, Trino does not read either. #}
 {% macro cdc_scan(table, base, base_name, model_name, scope) -%}
 {%- set truncate_files = cdc_truncate_files(table) -%}
-{%- set has_updated_at = 'updated_at' in cdc_column_names(table) -%}
 {%- set others = table.columns | rejectattr('name', 'in', table.key) | list -%}
 {{ cdc_chosen_keys(table, base, base_name, model_name, scope) }}
 
@@ -94,7 +93,7 @@ events as (
         case when {{ cdc_key_moved(table, 'arrived') }} then 'I' else arrived._op end as _tie_op,
         arrived._epoch as _load_epoch,
         false as _is_departure,
-        {{ cdc_scanned_columns(table, 'arrived', has_updated_at) | indent(8) }}
+        {{ cdc_scanned_columns(table, 'arrived') | indent(8) }}
     from {{ base }} as arrived
     where {{ "arrived._op <> 'T'" if truncate_files else 'true' }}
     {%- if scope == 'some' %}
@@ -116,7 +115,7 @@ events as (
         'D' as _tie_op,
         departed._epoch as _load_epoch,
         true as _is_departure,
-        {{ cdc_scanned_columns(table, 'departed', has_updated_at) | indent(8) }}
+        {{ cdc_scanned_columns(table, 'departed') | indent(8) }}
     from {{ base }} as departed
     where {{ cdc_key_moved(table, 'departed') }}
         -- Said once more, because it is what a file's statistics tell.
@@ -126,16 +125,7 @@ events as (
             {%- endfor %}
         )
     {%- if scope == 'some' %}
-        and exists (
-            select 1
-            from chosen
-            where
-                {%- for key in table.key %}
-                {{ 'and ' if not loop.first }}chosen.{{ key }} = coalesce(
-                    departed._bi_{{ key }}, departed.{{ key }}
-                )
-                {%- endfor %}
-        )
+        and {{ cdc_key_before_is_chosen(table, 'departed') | indent(8) }}
     {%- endif %}
     {%- if truncate_files %}
     union all
@@ -149,7 +139,7 @@ events as (
         'D' as _tie_op,
         cast(null as bigint) as _load_epoch,
         true as _is_departure,
-        {{ cdc_scanned_columns(table, 'truncates', has_updated_at) | indent(8) }}
+        {{ cdc_scanned_columns(table, 'truncates') | indent(8) }}
     from chosen
     cross join {{ base }} as truncates
     where truncates._source_file in ({{ sql_texts(truncate_files) }})
@@ -171,11 +161,11 @@ placed as (
 
 
 {# Columns that every event has of the row of base_ it comes from. #}
-{% macro cdc_scanned_columns(table, qualifier, has_updated_at) -%}
+{% macro cdc_scanned_columns(table, qualifier) -%}
 {%- for name in ['_change_id', '_change_seq', '_committed_at', '_source_file', '_ingested_at'] -%}
 {{ qualifier }}.{{ name }},
 {% endfor -%}
-{{ qualifier ~ '.updated_at' if has_updated_at else 'cast(null as timestamp)' }} as _updated_at,
+{{ qualifier ~ '.updated_at' if 'updated_at' in cdc_column_names(table) else 'cast(null as timestamp)' }} as _updated_at,
 {{ cdc_row_hash(table.columns, qualifier) }} as _row_hash
 {%- endmacro %}
 

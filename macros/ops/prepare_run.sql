@@ -27,7 +27,9 @@
 {% macro create_ops_tables() -%}
     {# Not dbt's create_schema: it opens a transaction that no hook commits. #}
     {%- do run_query('create schema if not exists ' ~ schema_name('ops') | trim) -%}
-    {%- set present = ops_columns_present() -%}
+    {%- set present = ops_columns_present(
+        own_tables().keys() | list + recorded_tables().keys() | list
+    ) -%}
     {%- for name, columns in own_tables().items() -%}
         {%- if name not in present -%}
             {%- do run_query(create_ops_table(ops_relation(name), columns)) -%}

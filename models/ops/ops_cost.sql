@@ -52,7 +52,7 @@ select
     query_costs.charged_mb,
     -- Billionths are whole, so the product is exact.
     cast(
-        cast(query_costs.cost_nanodollars as decimal(18, 0)) * cast(0.000000001 as decimal(10, 9))
+        cast(query_costs.cost_nanodollars as decimal(18, 0)) * {{ decimal_literal('0.000000001') }}
         as decimal(18, 9)
     ) as cost_usd,
     cast(query_costs.first_submitted_at as date) as billing_date,

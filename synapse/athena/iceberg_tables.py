@@ -14,6 +14,7 @@ from botocore.exceptions import ClientError
 
 if TYPE_CHECKING:
     from mypy_boto3_glue.client import GlueClient
+    from mypy_boto3_glue.type_defs import TableTypeDef
 
 _POINTER = "metadata_location"
 # What Glue takes back of a table that it told.
@@ -68,6 +69,21 @@ class Stored:
 
 def iceberg_tables(glue: GlueClient, databases: Iterable[str]) -> Iterator[GlueIceberg]:
     """The Iceberg tables of these databases; a database that is not there has none."""
+    for database, table in glue_tables(glue, databases):
+        pointer = table.get("Parameters", {}).get(_POINTER)
+        if pointer:
+            known: dict[str, Any] = dict(table)
+            yield GlueIceberg(
+                database,
+                table["Name"],
+                pointer,
+                str(table.get("VersionId", "")),
+                {key: known[key] for key in _INPUT if key in known},
+            )
+
+
+def glue_tables(glue: GlueClient, databases: Iterable[str]) -> Iterator[tuple[str, TableTypeDef]]:
+    """The tables of these databases, of whatever kind, each with its database."""
     for database in databases:
         try:
             pages = list(glue.get_paginator("get_tables").paginate(DatabaseName=database))
@@ -75,16 +91,7 @@ def iceberg_tables(glue: GlueClient, databases: Iterable[str]) -> Iterator[GlueI
             continue
         for page in pages:
             for table in page["TableList"]:
-                pointer = table.get("Parameters", {}).get(_POINTER)
-                if pointer:
-                    known: dict[str, Any] = dict(table)
-                    yield GlueIceberg(
-                        database,
-                        table["Name"],
-                        pointer,
-                        str(table.get("VersionId", "")),
-                        {key: known[key] for key in _INPUT if key in known},
-                    )
+                yield database, table
 
 
 class Files:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import boto3
 
@@ -20,7 +21,14 @@ from synapse.athena.deployment import (
     with_standard_ones,
 )
 from synapse.athena.executions import NO_NODE, athena_client
-from synapse.athena.iceberg_tables import Files, GlueIceberg, Metadata, Stored, iceberg_tables
+from synapse.athena.iceberg_tables import (
+    Files,
+    GlueIceberg,
+    Metadata,
+    Stored,
+    glue_tables,
+    iceberg_tables,
+)
 from synapse.athena.policies import Policy, read_policies
 from synapse.athena.restore_points import RestorePoints
 from synapse.athena.statements import Sender, StatementError, until_done
@@ -32,6 +40,9 @@ from synapse.runner.clock import utc_now
 from synapse.runner.dbt import DbtProject
 from synapse.runner.lease import lease
 from synapse.settings import Settings
+
+if TYPE_CHECKING:
+    from mypy_boto3_glue.client import GlueClient
 
 # dbt-athena's schema_table_unique: each build of a table has a folder of its own.
 _BUILD = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -201,7 +212,7 @@ def keep_tables(
         needed = points.locations()
     finally:
         points.close()
-    orphans = _orphans(files, databases, needed | _locations(databases))
+    orphans = _orphans(files, databases, needed | _locations(glue, databases))
     orphan_bytes = 0
     for folder in orphans:
         orphan_bytes += files.stored(folder).bytes
@@ -209,21 +220,13 @@ def keep_tables(
     return Upkeep(run_id, done, released, orphans, orphan_bytes)
 
 
-def _locations(databases: Iterable[str]) -> set[str]:
+def _locations(glue: GlueClient, databases: Iterable[str]) -> set[str]:
     """The folders of all tables, of whatever kind."""
-    glue = boto3.client("glue")
-    found = set()
-    for database in databases:
-        try:
-            pages = list(glue.get_paginator("get_tables").paginate(DatabaseName=database))
-        except glue.exceptions.EntityNotFoundException:
-            continue
-        for page in pages:
-            for table in page["TableList"]:
-                place = table.get("StorageDescriptor", {}).get("Location")
-                if place:
-                    found.add(place.rstrip("/") + "/")
-    return found
+    places = (
+        table.get("StorageDescriptor", {}).get("Location")
+        for _, table in glue_tables(glue, databases)
+    )
+    return {place.rstrip("/") + "/" for place in places if place}
 
 
 def _orphans(files: Files, databases: Iterable[str], needed: set[str]) -> list[str]:

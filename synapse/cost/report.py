@@ -14,8 +14,6 @@ from synapse.cost.prices import dollars
 from synapse.runner.history import SCHEDULE_RUNS
 from synapse.state_store import open_store
 
-BY = ("model", "day", "schedule", "run")
-
 
 @dataclass(frozen=True)
 class NodeCost:
@@ -87,7 +85,7 @@ def _cost(row: object) -> NodeCost:
 
 
 def add_up(costs: Iterable[NodeCost], by: str) -> list[Line]:
-    """Sums by one of BY: days and runs in order, models and schedules dearest first."""
+    """Sums by model, day, schedule or run: dearest first, days and runs in order."""
     groups: dict[str, list[NodeCost]] = {}
     for cost in costs:
         key = {

@@ -7,7 +7,6 @@ from datetime import datetime
 from pathlib import Path
 
 from synapse.deps import ensure_packages
-from synapse.runner.clock import last_complete_date
 from synapse.runner.dbt import DbtProject
 from synapse.runner.history import RunHistory
 from synapse.runner.plan import make_plan
@@ -47,7 +46,7 @@ def dry_run(settings: Settings, project_dir: Path, *, schedule: str, as_of: date
     # A lake that nobody has run on has no state store; looking must not make one.
     if not settings.state.startswith("sqlite:///") or settings.lake.is_dir():
         history = RunHistory(settings.state)
-        done = set(RunLedger(history.engine).covered(last_complete_date(as_of, timezone), timezone))
+        done = set(RunLedger(history.engine).covered(as_of, timezone))
         history.close()
     plan = make_plan(schedules, schedule, done=done, as_of=as_of, timezone=timezone)
     ensure_packages(project_dir)

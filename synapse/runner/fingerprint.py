@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
+from synapse.ingest.manifest import part_names
 from synapse.runner.clock import last_complete_date, naive_utc
 from synapse.settings import Settings
 
@@ -50,8 +51,7 @@ def inputs_fingerprint(
 
 def readable_files(settings: Settings) -> str:
     """Return a digest of what silver may read: the parts of the manifest, which never change."""
-    parts = settings.open_lake().sync("manifest").glob("part-*.parquet")
-    return hashlib.sha256("\n".join(sorted(part.name for part in parts)).encode()).hexdigest()
+    return hashlib.sha256("\n".join(part_names(settings.open_lake())).encode()).hexdigest()
 
 
 def project_files(project_dir: Path) -> Iterator[tuple[Path, str]]:

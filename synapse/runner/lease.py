@@ -21,9 +21,9 @@ from sqlalchemy.engine import Connection, Engine, Row
 from sqlalchemy.exc import SQLAlchemyError
 
 from synapse.errors import LeaseHeldError, LeaseLostError
-from synapse.runner.lease_rows import LEASES, METADATA, SIGHTINGS, Wanted, ensure_rows, put
+from synapse.runner.lease_rows import LEASES, METADATA, SIGHTINGS, Wanted, ensure_rows
 from synapse.runner.steady_clock import process_space, process_start, steady_seconds, this_boot
-from synapse.state_store import make_tables, open_store, unusable
+from synapse.state_store import make_tables, open_store, put, unusable
 
 LEASE_SECONDS = 60.0
 _BEATS = 6

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import BigInteger, Column, Float, Integer, MetaData, String, Table, insert, update
-from sqlalchemy.engine import Connection, Engine
+from sqlalchemy import BigInteger, Column, Float, Integer, MetaData, String, Table, insert
+from sqlalchemy.engine import Engine
 from sqlalchemy.exc import IntegrityError
 
 METADATA = MetaData()
@@ -63,17 +63,3 @@ def ensure_rows(engine: Engine, names: Sequence[str]) -> None:
                 connection.execute(insert(LEASES).values(name=name, token=0, beat=0))
         except IntegrityError:
             continue  # another process was quicker
-
-
-def put(
-    connection: Connection, table: Table, key: dict[str, object], values: dict[str, object]
-) -> None:
-    """Update the row with that key, else insert it; another may do the same at this moment."""
-    same = [table.c[name] == value for name, value in key.items()]
-    if connection.execute(update(table).where(*same).values(**values)).rowcount:
-        return
-    try:
-        with connection.begin_nested():
-            connection.execute(insert(table).values(**key, **values))
-    except IntegrityError:
-        connection.execute(update(table).where(*same).values(**values))

@@ -59,15 +59,27 @@ def make_plan(
             f"`synapse status`, then `synapse run {own}`, which builds what is missing"
         )
     covers = (*missing, own)
-    parts = [schedules.by_name[each] for each in covers]
+    steps = dict.fromkeys(step for each in covers for step in schedules.steps(each))
+    most = max((schedules.by_name[each].ingest for each in covers), key=_MOST.index)
+    return plan_of(schedules, own, covers, tuple(steps), most)
+
+
+def plan_of(
+    schedules: Schedules,
+    name: str,
+    covers: tuple[str, ...],
+    steps: tuple[Step, ...],
+    ingest: Ingest,
+) -> Plan:
+    """The plan of a schedule whose needs and steps are known."""
     return Plan(
-        own,
-        schedules.by_name[own],
+        name,
+        schedules[name],
         covers,
-        tuple(dict.fromkeys(step for each in covers for step in schedules.steps(each))),
-        max((part.ingest for part in parts), key=_MOST.index),
+        steps,
+        ingest,
         leases(schedules, covers),
-        ",".join(step.selector for step in schedules.steps(own)),
+        ",".join(step.selector for step in schedules.steps(name)),
     )
 
 

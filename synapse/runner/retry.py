@@ -15,7 +15,7 @@ from synapse.runner.dbt import DbtProject
 from synapse.runner.fingerprint import readable_files
 from synapse.runner.history import Run, RunHistory
 from synapse.runner.lease import lease
-from synapse.runner.plan import Plan, leases
+from synapse.runner.plan import leases, plan_of
 from synapse.runner.run_ledger import RunLedger, RunPlan
 from synapse.runner.service import recording
 from synapse.runner.warehouse import open_warehouse
@@ -48,9 +48,9 @@ def retry(
     history = RunHistory(settings.state)
     ledger = RunLedger(history.engine)
     try:
-        run, _ = _candidate(history, ledger)
-        covers = _covers(ledger, run)
-        with lease(settings.state, run.run_id, leases(schedules, covers), wait=wait) as held:
+        run, before = _candidate(history, ledger)
+        names = leases(schedules, before.covers)
+        with lease(settings.state, run.run_id, names, wait=wait) as held:
             # Under the lease: another may have retried it, or run, while we waited.
             run, before = _candidate(history, ledger)
             first = _failed_step(ledger, run)
@@ -61,15 +61,7 @@ def retry(
                     f"accepted since. `synapse run {run.schedule}` builds from all of them"
                 )
             as_of = run.as_of.replace(tzinfo=UTC)
-            plan = Plan(
-                run.schedule,
-                schedules[run.schedule],
-                before.covers,
-                before.steps,
-                Ingest.none,
-                leases(schedules, before.covers),
-                ",".join(step.selector for step in schedules.steps(run.schedule)),
-            )
+            plan = plan_of(schedules, run.schedule, before.covers, before.steps, Ingest.none)
             work = Work(
                 settings, project_dir, dbt, warehouse, history, ledger, held, plan, run.run_id,
                 as_of, progress,
@@ -98,11 +90,6 @@ def _candidate(history: RunHistory, ledger: RunLedger) -> tuple[Run, RunPlan]:
             f"before dbt began; {again}"
         )
     return run, plan
-
-
-def _covers(ledger: RunLedger, run: Run) -> tuple[str, ...]:
-    plan = ledger.plan_of(run.run_id)
-    return plan.covers if plan else (run.schedule,)
 
 
 def _failed_step(ledger: RunLedger, run: Run) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 
 import orjson
 from sqlalchemy import Boolean, Column, DateTime, Integer, MetaData, String, Table, Text, select
@@ -12,9 +12,8 @@ from sqlalchemy.engine import Connection, Engine
 
 from synapse.runner.clock import last_complete_date, utc_now
 from synapse.runner.history import SCHEDULE_RUNS
-from synapse.runner.lease_rows import put
 from synapse.schedules.model import Step
-from synapse.state_store import make_tables
+from synapse.state_store import make_tables, put
 
 METADATA = MetaData()
 RUN_PLANS = Table(
@@ -130,8 +129,9 @@ class RunLedger:
         with self._engine.connect() as connection:
             return [(row.selector, row.status, row.attempts) for row in connection.execute(query)]
 
-    def covered(self, complete_date: date, timezone: str) -> Collection[str]:
-        """The schedules that have run with success for that business date."""
+    def covered(self, as_of: datetime, timezone: str) -> Collection[str]:
+        """The schedules that have run with success for the last date complete by `as_of`."""
+        complete_date = last_complete_date(as_of, timezone)
         plans, runs = RUN_PLANS.c, SCHEDULE_RUNS.c
         query = (
             select(plans.covers)

@@ -12,7 +12,6 @@ from synapse.deps import ensure_packages
 from synapse.errors import SynapseError
 from synapse.ingest.discover import require_bronze
 from synapse.progress import Progress
-from synapse.runner.clock import last_complete_date
 from synapse.runner.configuration import check_configuration
 from synapse.runner.dbt import DbtProject
 from synapse.runner.history import RunHistory
@@ -77,7 +76,7 @@ def run(
         def done() -> Collection[str]:
             if full_refresh:
                 return ()  # of silver and gold, whatever has run
-            return ledger.covered(last_complete_date(as_of, timezone), timezone)
+            return ledger.covered(as_of, timezone)
 
         # What others may write while we wait for the lease is looked at again below.
         plan = planned(done() if may_build_needs else schedules.by_name)

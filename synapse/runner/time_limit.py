@@ -23,6 +23,11 @@ class Stop:
     was_told: bool = False
     _over: threading.Event = field(default_factory=threading.Event)
 
+    @property
+    def status(self) -> str:
+        """How a run that was interrupted, or failed, is recorded."""
+        return "killed" if self.was_told else "failed"
+
 
 @contextmanager
 def stoppable(

@@ -12,7 +12,6 @@ from sqlalchemy import insert, select, update
 from synapse.errors import SynapseError
 from synapse.runner.clock import utc_now
 from synapse.runner.history import SCHEDULE_RUNS, RunHistory
-from synapse.state_store import open_store
 
 _SCHEDULE = "rollback"
 _UNDONE = "rolled_back"
@@ -22,8 +21,8 @@ class UndoneRuns:
     """Writes rollbacks into the history at an SQLAlchemy URL."""
 
     def __init__(self, url: str) -> None:
-        RunHistory(url).close()  # makes the table where it is not there
-        self._engine = open_store(url)
+        self._history = RunHistory(url)  # makes the table where it is not there
+        self._engine = self._history.engine
 
     @contextlib.contextmanager
     def rollback(self, run_id: str) -> Iterator[list[str]]:
@@ -94,4 +93,4 @@ class UndoneRuns:
 
     def close(self) -> None:
         """Release the store's connections."""
-        self._engine.dispose()
+        self._history.close()

@@ -201,7 +201,7 @@ class Work:
                 raise
             except BaseException as error:
                 why = stop.why or str(error) or type(error).__name__
-                self._finish("killed" if stop.was_told else "failed", detail=why)
+                self._finish(stop.status, detail=why)
                 if stop.why is not None:
                     raise SynapseError(
                         f"run {self.run_id} of {self.plan.name} was ended: {stop.why}; "
@@ -210,7 +210,7 @@ class Work:
                 raise
 
     def _last_words(self, stop: Stop) -> None:
-        self._finish("killed" if stop.was_told else "failed", detail=stop.why)
+        self._finish(stop.status, detail=stop.why)
 
     def _ingest(self) -> IngestReport:
         if self.plan.ingest is Ingest.none:

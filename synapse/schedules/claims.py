@@ -28,9 +28,8 @@ from sqlalchemy.exc import IntegrityError
 from synapse.errors import SynapseError
 from synapse.runner.clock import naive_utc, utc_now
 from synapse.runner.history import SCHEDULE_RUNS
-from synapse.runner.lease_rows import put
 from synapse.runner.run_ledger import METADATA
-from synapse.state_store import make_tables
+from synapse.state_store import make_tables, put
 
 ATTEMPTS = 3
 """So often an occurrence is begun whose runs are killed; then a person has to look."""

@@ -20,7 +20,6 @@ from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.base import BaseTrigger
 
-from synapse.runner.clock import last_complete_date
 from synapse.runner.error_class import error_class
 from synapse.runner.lease import is_held
 from synapse.runner.plan import leases
@@ -188,7 +187,7 @@ class Scheduler:
         needed = self._schedules.needed_schedules(name)
         if not needed:
             return []
-        done = self._ledger.covered(last_complete_date(occurs_at, self._timezone), self._timezone)
+        done = self._ledger.covered(occurs_at, self._timezone)
         return [need for need in needed if need not in done]
 
     def _run(self, name: str, occurs_at: datetime) -> tuple[int, str]:

@@ -88,7 +88,7 @@ grained_members as (
         {{ cohort_start_of('grains.grain', 'grouped_members.cohort_date') | indent(8) }}
             as cohort_start,
         case grains.grain
-            {%- for grain in cohort_grain_names() %}
+            {%- for grain in grains %}
             when '{{ grain }}' then {{ periods_between(
                 grain,
                 "cast(date_trunc('" ~ grain ~ "', grouped_members.cohort_date) as date)",

@@ -19,6 +19,7 @@ from rich.table import Table
 
 from synapse import __version__
 from synapse.commands_cost import cost_command
+from synapse.commands_drill import drill_command
 from synapse.commands_metrics import metrics_app
 from synapse.commands_new import new_app
 from synapse.commands_quarantine import quarantine_app
@@ -51,6 +52,7 @@ add_run_commands(app)
 add_schedule_commands(app)
 app.command("cost", epilog="Example: synapse cost --by model --lake s3://lake")(cost_command)
 app.command("maintain", epilog="Example: synapse maintain --target athena")(maintain_command)
+app.command("drill", epilog="Example: synapse drill --lake lake --rto-hours 24")(drill_command)
 app.command("rollback", epilog="Example: synapse rollback 4f1c --target athena")(rollback_command)
 
 

@@ -2,7 +2,7 @@
 
 A life is one lake whose run is killed five times, each time further on (twice in ingest, between
 ingest and dbt, twice in dbt), and then let be. Points are seeded by the commit: every commit tries
-others; `make proof` tries fifty.
+others; `make proof` tries a hundred.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from synapse.ingest.files import sha256_of
 from synapse.ingest.ledger import Ledger
 from synapse.ingest.quarantine import entries
 from synapse.settings import Settings
+from synapse.warehouse_compare import assert_same_warehouse
 from synapse_tests.commit import commit
 from synapse_tests.conftest import built_once
 from synapse_tests.ingest_lake import EVENTS, event, lines, new_lake
 from synapse_tests.lakes import PROJECT_DIR, is_full_proof, lake_settings
-from synapse_tests.warehouse_compare import assert_same_warehouse
 
-LIVES = range(10) if is_full_proof() else range(2)
+LIVES = range(20) if is_full_proof() else range(2)
 PLAN = ("ingest", "ingest", "between", "dbt", "dbt")
 USERS, DAYS = 40, 8
 

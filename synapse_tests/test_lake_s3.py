@@ -17,11 +17,11 @@ from synapse.ingest.quarantine import entries, show
 from synapse.ingest.service import IngestReport, ingest
 from synapse.runner.service import run
 from synapse.settings import Settings
+from synapse.warehouse_compare import compare_warehouses
 from synapse_tests.ingest_lake import AS_OF, EVENTS, Lake, event, lines, new_lake
 from synapse_tests.lakes import PROJECT_DIR, lake_settings
 from synapse_tests.s3_server import Bucket, s3_bucket
 from synapse_tests.test_ingest_recovery import READS, land_some_of_everything
-from synapse_tests.warehouse_compare import compare_warehouses
 
 PREFIX = "some/lake"
 

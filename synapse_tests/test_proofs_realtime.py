@@ -16,11 +16,11 @@ from synapse.runner.clock import end_of_date
 from synapse.runner.dbt import DbtProject
 from synapse.runner.service import run
 from synapse.settings import Settings
+from synapse.warehouse_compare import compare_tables, read_relation
 from synapse_tests.arrivals import Arrivals
 from synapse_tests.lakes import PROJECT_DIR, TIMEZONE, ask, is_full_proof, lake_settings
 from synapse_tests.oracle_operations import load_service, minutes
 from synapse_tests.oracle_truth import load_product
-from synapse_tests.warehouse_compare import compare_tables, read_relation
 
 USERS, DAYS, HOURS = (3_000, 12, 6) if is_full_proof() else (1_500, 6, 1)
 MARTS = ("rt_active_users_minute", "rt_message_rate_minute", "rt_system_health_minute")

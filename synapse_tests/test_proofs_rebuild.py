@@ -12,10 +12,7 @@ from synapse.ingest.service import ingest
 from synapse.runner.clock import end_of_date
 from synapse.runner.context import write_run_context
 from synapse.runner.dbt import DbtProject
-from synapse_tests.conftest import DailySteps
-from synapse_tests.lakes import copy_lake, is_full_proof, lake_settings, run_daily
-from synapse_tests.relanding import Relanding
-from synapse_tests.warehouse_compare import (
+from synapse.warehouse_compare import (
     EXEMPT_COLUMNS,
     assert_same_warehouse,
     compare_tables,
@@ -23,6 +20,9 @@ from synapse_tests.warehouse_compare import (
     read_relation,
     relations,
 )
+from synapse_tests.conftest import DailySteps
+from synapse_tests.lakes import copy_lake, is_full_proof, lake_settings, run_daily
+from synapse_tests.relanding import Relanding
 
 SHUFFLES = range(3) if is_full_proof() else range(1)
 # Facts that follow what changed in others (docs/adr/0007).

@@ -1,0 +1,114 @@
+"""What the wrapper costs: `synapse run daily` against plain `dbt build` of the same models.
+
+A generated lake has been run daily up to its last day, whose files have landed and been ingested.
+Of two copies of it, one is run by the wrapper (lease, ledger, ingest's sweep, three invocations of
+dbt, marts), the other by dbt alone in one invocation, both as processes of their own with a warm
+parse. Physical limit: dbt's own time, which both spend. Bar: 1.1 times dbt alone and 2 s more.
+Figures are the least of runs made in turn.
+
+    python benchmarks/wrapper_overhead.py [USERS] [DAYS]
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from datetime import date, timedelta
+from pathlib import Path
+
+from benchmarks.support.gold import Cost
+from synapse.generate.calendar import DEFAULT_START
+from synapse.project import PROFILES_DIR, find_project
+
+REPEATS = 3
+_BIN = Path(sys.executable).parent
+
+
+def timed(command: list[str | Path], lake: Path) -> Cost:
+    """What a command takes as a process of its own; it must succeed."""
+    environment = {name: v for name, v in os.environ.items() if not name.startswith("SYNAPSE_")}
+    environment |= {
+        "SYNAPSE_LAKE": str(lake),
+        "SYNAPSE_WAREHOUSE": str(lake / "warehouse.duckdb"),
+        "SYNAPSE_DUCKDB_THREADS": str(max((os.cpu_count() or 2) - 1, 1)),
+        "SYNAPSE_PSEUDONYM_KEY": "the-same-for-both",  # pragma: allowlist secret
+        "DBT_PROFILES_DIR": str(PROFILES_DIR),
+        "DBT_TARGET_PATH": str(lake / "dbt" / "duckdb"),
+        "DBT_LOG_PATH": str(lake / "logs"),
+        "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+        "DBT_VERSION_CHECK": "false",
+    }
+    before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+    done = subprocess.run(
+        command,
+        cwd=find_project(None),
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    wall, after = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
+    if done.returncode:
+        sys.exit(f"{' '.join(map(str, command))}:\n{done.stdout[-3_000:]}{done.stderr[-3_000:]}")
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return Cost(wall, cpu)
+
+
+def hold_back(lake: Path, day: date, aside: Path) -> None:
+    """Take the bronze of a date out of the lake."""
+    marks = (f"{day:%Y/%m/%d}/", f"year={day:%Y}/month={day:%m}/day={day:%d}/")
+    for path in (lake / "bronze").rglob("*"):
+        if path.is_file() and any(mark in path.as_posix() for mark in marks):
+            kept = aside / path.relative_to(lake)
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            shutil.move(path, kept)
+
+
+def main() -> None:
+    """Print the ratio."""
+    users, days = (int(text) for text in (sys.argv[1:3] or ("2000", "60")))
+    last = DEFAULT_START + timedelta(days=days - 1)
+    synapse, dbt = _BIN / "synapse", _BIN / "dbt"
+    with tempfile.TemporaryDirectory() as folder:
+        lake, aside = Path(folder, "lake"), Path(folder, "aside")
+        timed([synapse, "generate", "--users", str(users), "--days", str(days)], lake)
+        hold_back(lake, last, aside)
+        timed([synapse, "run", "daily", "--date", str(last - timedelta(days=1))], lake)
+        shutil.copytree(aside, lake, dirs_exist_ok=True)
+        as_of = f"{last + timedelta(days=1)}T03:00:00Z"
+        timed([synapse, "ingest", "--as-of", as_of], lake)
+        commands: dict[str, list[str | Path]] = {
+            "synapse run daily": [synapse, "run", "daily", "--as-of", as_of],
+            "dbt build": [
+                dbt, "build", "--exclude-resource-type", "unit_test", "--selector", "daily",
+            ],
+        }  # fmt: skip
+        taken: dict[str, list[Cost]] = {name: [] for name in commands}
+        before = lake.rename(Path(folder, "before"))
+        for _ in range(REPEATS):
+            for name, command in commands.items():
+                # At the same place: elsewhere, dbt would parse everything anew.
+                shutil.copytree(before, lake)
+                taken[name].append(timed(command, lake))
+                shutil.rmtree(lake)
+    least = {
+        name: Cost(min(one.wall for one in runs), min(one.cpu for one in runs))
+        for name, runs in taken.items()
+    }
+    print(f"{users:,} users, {days} days; the next day's run, least of {REPEATS}")
+    for name, one in least.items():
+        print(f"  {name:18} {one}")
+    ours, theirs = least["synapse run daily"], least["dbt build"]
+    more = ours - theirs
+    print(
+        f"  the wrapper takes {ours.per(theirs)} (bar 1.1), {more.wall:+.2f} s by clock (bar 2 s)"
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Recovery, tried: gold and silver rebuilt from bronze, and held against the running warehouse."""

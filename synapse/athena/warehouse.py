@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from datetime import datetime
 from pathlib import Path
 
+from synapse.athena.abandoned_queries import stop_queries
 from synapse.athena.bronze_tables import (
     MANIFEST,
     BronzeTable,
@@ -51,6 +53,11 @@ class AthenaWarehouse:
             undoing.require_none()
         finally:
             undoing.close()
+
+    def stop_queries(self, run_ids: Collection[str]) -> None:
+        """See Warehouse: Athena goes on with a query though nobody waits for it."""
+        if run_ids:
+            stop_queries(self._settings, run_ids)
 
     def take_up(self) -> None:
         """See Warehouse: Glue tables over the files of the manifest, and over what is recorded."""

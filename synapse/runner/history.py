@@ -140,6 +140,12 @@ class RunHistory:
         with self.engine.connect() as connection:
             return [Run(**row._mapping) for row in connection.execute(query)]
 
+    def named(self, run_ids: Collection[str]) -> list[Run]:
+        """Return the runs with these ids."""
+        query = select(SCHEDULE_RUNS).where(SCHEDULE_RUNS.c.run_id.in_(run_ids))
+        with self.engine.connect() as connection:
+            return [Run(**row._mapping) for row in connection.execute(query)]
+
     def newest_as_of(self, besides: Collection[str] = ()) -> datetime | None:
         """Return the greatest as-of (naive UTC) of a run that succeeded.
 

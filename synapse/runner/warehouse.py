@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
@@ -17,6 +18,10 @@ class Warehouse(Protocol):
 
     def require_free(self) -> None:
         """Raise SynapseError where a run could not write to it."""
+        ...
+
+    def stop_queries(self, run_ids: Collection[str]) -> None:
+        """End what runs that were taken over left at work in the engine."""
         ...
 
     def take_up(self) -> None:
@@ -41,6 +46,9 @@ class EmbeddedWarehouse:
     def require_free(self) -> None:
         """See Warehouse: a file that another process has open cannot be written."""
         connect_warehouse(self._settings.warehouse).close()
+
+    def stop_queries(self, run_ids: Collection[str]) -> None:
+        """See Warehouse: its engine dies with a run."""
 
     def take_up(self) -> None:
         """See Warehouse."""

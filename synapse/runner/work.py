@@ -81,6 +81,7 @@ class Work:
         self.history.start(self.run_id, self.plan.name, self.as_of, lease=self.lease, within=within)
         self._record_plan(full_refresh, is_backfill, None)
         with self._guarded() as stop:
+            self.warehouse.stop_queries(self.lease.predecessors)
             report = self._ingest()
             counts = {
                 "landed": report.landed,
@@ -112,6 +113,7 @@ class Work:
         """Go on with a failed run from step `first`, which dbt resumes where it failed."""
         self.history.reopen(run.run_id, lease=self.lease)
         with self._guarded() as stop:
+            self.warehouse.stop_queries(self.lease.predecessors)
             # Out of the way of what dbt does before it goes on.
             self._resume = self.dbt.target_path / "retry"
             self._resume.mkdir(exist_ok=True)

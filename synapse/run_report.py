@@ -72,3 +72,9 @@ def say_dry_run(plan: DryRun) -> None:
     for number, step in enumerate(plan.steps, start=1):
         out.print(f"  step {number}, {step.selector}: {len(step.selected)} selected")
         out.print(f"    {', '.join(step.selected)}", highlight=False, soft_wrap=True)
+    if plan.expected is not None:
+        out.print(
+            f"  expected, as each node's last run: {plan.expected.scanned_bytes:,} bytes scanned, "
+            f"${plan.expected.cost_usd:.4f}; {len(plan.expected.unmeasured)} nodes were never run",
+            soft_wrap=True,
+        )

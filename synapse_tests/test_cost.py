@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 
 from synapse.cli import app
 from synapse.cost.budget import Budget, exceeded
+from synapse.cost.expected import expected
 from synapse.cost.forecast import Measured, bytes_at, forecast
 from synapse.cost.ledger import CostLedger, Query
 from synapse.cost.measured import measurements
@@ -328,3 +329,27 @@ def test_measurements_know_how_much_the_lake_held(settings: Settings) -> None:
         (MODEL, 1000, 30_000_509), (TEST, 1000, 12_000_001),
         (MODEL, 2000, 100_000_000), (TEST, 2000, 1_077),
     }  # fmt: skip
+
+
+def test_a_dry_run_expects_of_each_node_what_its_newest_good_run_scanned(tmp_path: Path) -> None:
+    settings = lake_settings(tmp_path / "lake")
+    settings.lake.mkdir()
+    history = RunHistory(settings.state)
+    for run_id, status in (("old", "succeeded"), ("new", "succeeded"), ("bad", "failed")):
+        history.start(run_id, "daily", datetime.now(UTC))
+        history.finish(run_id, status)
+    history.close()
+    queries = [
+        query(1, "old", "model.synapse.a", 90_000_000),
+        query(2, "old", "model.synapse.b", 12_000_000),
+        query(3, "new", "model.synapse.a", 20_000_000),
+        query(4, "new", "model.synapse.a", 1),
+        query(5, "bad", "model.synapse.b", 70_000_000),
+        query(6, "new", "model.synapse.other", 30_000_000),
+    ]
+    record(settings, queries)
+    names = [f"model.synapse.{name}" for name in "abc"]
+    told = expected(settings.state, names)
+    assert told.scanned_bytes == 20_000_000 + 1 + 12_000_000
+    assert told.cost_usd == Decimal("0.000005") * (20 + 10 + 12)
+    assert (told.measured, told.unmeasured) == (2, ("model.synapse.c",))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from synapse.cost.expected import Expected, expected
 from synapse.deps import ensure_packages
 from synapse.runner.dbt import DbtProject
 from synapse.runner.history import RunHistory
@@ -27,7 +28,11 @@ class DryStep:
 
 @dataclass(frozen=True)
 class DryRun:
-    """A plan, looked at. covers: the schedules that it would run, those needed first."""
+    """A plan, looked at. covers: the schedules that it would run, those needed first.
+
+    expected: what it will probably scan and cost; None on an engine that charges nothing,
+    and before anything has run.
+    """
 
     schedule: str
     as_of: datetime
@@ -36,6 +41,7 @@ class DryRun:
     leases: tuple[str, ...]
     timeout_seconds: float
     steps: tuple[DryStep, ...]
+    expected: Expected | None
 
 
 def dry_run(settings: Settings, project_dir: Path, *, schedule: str, as_of: datetime) -> DryRun:
@@ -44,7 +50,8 @@ def dry_run(settings: Settings, project_dir: Path, *, schedule: str, as_of: date
     timezone = settings.business_timezone
     done: set[str] = set()
     # A lake that nobody has run on has no state store; looking must not make one.
-    if not settings.state.startswith("sqlite:///") or settings.lake.is_dir():
+    has_store = not settings.state.startswith("sqlite:///") or settings.lake.is_dir()
+    if has_store:
         history = RunHistory(settings.state)
         done = set(RunLedger(history.engine).covered(as_of, timezone))
         history.close()
@@ -52,6 +59,7 @@ def dry_run(settings: Settings, project_dir: Path, *, schedule: str, as_of: date
     ensure_packages(project_dir)
     dbt = DbtProject(settings, project_dir)
     is_freshness = plan.schedule.task is Task.freshness
+    is_charged = settings.target == "athena" and has_store and not is_freshness
     return DryRun(
         plan.name,
         as_of,
@@ -63,4 +71,7 @@ def dry_run(settings: Settings, project_dir: Path, *, schedule: str, as_of: date
             DryStep(step.selector, step.schedule, dbt.selected(step.selector, is_freshness))
             for step in plan.steps
         ),
+        expected(settings.state, {node for step in plan.steps for node in dbt.nodes(step.selector)})
+        if is_charged
+        else None,
     )

@@ -25,6 +25,7 @@ from synapse_tests.builds import CHOICE, HOSTILE, USERS, Build, chosen_builds
 from synapse_tests.lakes import PROJECT_DIR, TIMEZONE, is_full_proof, lake_settings, run_daily
 from synapse_tests.oracle import Product
 from synapse_tests.oracle_truth import load_product
+from synapse_tests.postgres_server import empty_database, postgres
 
 STEPS = 3
 SHARED = HOSTILE if is_full_proof() else HOSTILE[:1]
@@ -145,3 +146,18 @@ def product(built: DailySteps) -> Product:
 def athena(tmp_path_factory: pytest.TempPathFactory) -> Instance:
     """A local Athena that serves, the same one for every test of the run."""
     return shared_instance(tmp_path_factory.getbasetemp())
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[str]:
+    """A PostgreSQL of the tests' own, as an SQLAlchemy URL of its database."""
+    with postgres() as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty state store, once of each kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'state.db'}"
+    return empty_database(request.getfixturevalue("server"))

@@ -8,8 +8,11 @@ import shutil
 import socket
 import subprocess
 import tempfile
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
+
+from sqlalchemy import create_engine, text
 
 _INSTALLED = "/usr/lib/postgresql"
 
@@ -67,3 +70,13 @@ def postgres() -> Iterator[str]:
             call("pg_ctl", "-D", str(data), "-w", "-m", "immediate", "stop")
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def empty_database(server: str) -> str:
+    """Make a database on the server; returns its URL."""
+    name = f"t{uuid.uuid4().hex}"
+    engine = create_engine(server, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(text(f"create database {name}"))
+    engine.dispose()
+    return server.replace("/postgres", f"/{name}")

@@ -14,15 +14,13 @@ import signal
 import socket
 import threading
 import time
-import uuid
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import create_engine, text, update
+from sqlalchemy import text, update
 
 from synapse.errors import LeaseHeldError, LeaseLostError, SynapseError
 from synapse.runner import lease as lease_module
@@ -32,32 +30,11 @@ from synapse.runner.lease_rows import LEASES
 from synapse.runner.steady_clock import steady_seconds
 from synapse.state_store import open_store
 from synapse_tests.lakes import is_full_proof
-from synapse_tests.postgres_server import postgres
 
 RACERS = 4
 TURNS = 1_000 if is_full_proof() else 200
 SHORT = 3.0
 SPAWN = multiprocessing.get_context("spawn")
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    with postgres() as url:
-        yield url
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """An empty store."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'state.db'}"
-    server: str = request.getfixturevalue("server")
-    name = f"t{uuid.uuid4().hex}"
-    engine = create_engine(server, isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        connection.execute(text(f"create database {name}"))
-    engine.dispose()
-    return server.replace("/postgres", f"/{name}")
 
 
 def another_machine(number: int = 1) -> None:
@@ -91,9 +68,9 @@ def race(url: str, number: int, turns: int, folder: Path) -> None:
                 return
 
 
-def test_however_often_they_race_there_is_never_a_second_holder(url: str, tmp_path: Path) -> None:
+def test_however_often_they_race_there_is_never_a_second_holder(store: str, tmp_path: Path) -> None:
     """A second holder would find the lock of the first taken, and end with an error."""
-    racers = [SPAWN.Process(target=race, args=(url, n, TURNS, tmp_path)) for n in range(RACERS)]
+    racers = [SPAWN.Process(target=race, args=(store, n, TURNS, tmp_path)) for n in range(RACERS)]
     for racer in racers:
         racer.start()
     for racer in racers:
@@ -148,46 +125,46 @@ def last_stamp(folder: Path) -> float:
     return float((folder / "stamp").read_text())
 
 
-def test_a_holder_killed_on_this_machine_is_taken_over_at_once(url: str, tmp_path: Path) -> None:
-    holder = started(url, tmp_path, None)
-    with pytest.raises(LeaseHeldError, match="run holder"), lease(url, "successor"):
+def test_a_holder_killed_on_this_machine_is_taken_over_at_once(store: str, tmp_path: Path) -> None:
+    holder = started(store, tmp_path, None)
+    with pytest.raises(LeaseHeldError, match="run holder"), lease(store, "successor"):
         pass
     holder.kill()
     holder.join()
-    with lease(url, "successor") as held:
+    with lease(store, "successor") as held:
         assert held.tokens["lake"] == 2
         assert held.predecessors == ("holder",)
 
 
 @pytest.mark.parametrize("jumps", [False, True], ids=["", "the wall clock jumps"])
 def test_a_holder_killed_on_another_machine_is_taken_over_within_its_expiry(
-    url: str, tmp_path: Path, jumps: bool
+    store: str, tmp_path: Path, jumps: bool
 ) -> None:
-    holder = started(url, tmp_path, 7, jumps)
+    holder = started(store, tmp_path, 7, jumps)
     time.sleep(SHORT * 1.5)  # it beats, or its lease would be over by now
-    with pytest.raises(LeaseHeldError), lease(url, "successor", wait=0.2):
+    with pytest.raises(LeaseHeldError), lease(store, "successor", wait=0.2):
         pass
     holder.kill()
     holder.join()
     killed = steady_seconds()
-    with lease(url, "successor", wait=30) as held:
+    with lease(store, "successor", wait=30) as held:
         waited = steady_seconds() - killed
         assert held.tokens["lake"] == 2
     assert SHORT / 2 < waited < SHORT * 1.5
 
 
 def test_who_does_not_wait_takes_over_too_once_it_has_seen_the_silence(
-    url: str, tmp_path: Path
+    store: str, tmp_path: Path
 ) -> None:
     """As cron does it: one process after the other, none of which stays to look."""
-    holder = started(url, tmp_path, 7)
+    holder = started(store, tmp_path, 7)
     holder.kill()
     holder.join()
     refused = 0
     began = steady_seconds()
     while True:
         try:
-            with lease(url, "successor", wait=0):
+            with lease(store, "successor", wait=0):
                 break
         except LeaseHeldError:
             refused += 1
@@ -196,12 +173,12 @@ def test_who_does_not_wait_takes_over_too_once_it_has_seen_the_silence(
     assert SHORT < steady_seconds() - began < SHORT * 1.5
 
 
-def test_a_stopped_holder_writes_nothing_behind_its_successor(url: str, tmp_path: Path) -> None:
+def test_a_stopped_holder_writes_nothing_behind_its_successor(store: str, tmp_path: Path) -> None:
     """SIGSTOP beyond the expiry: woken, it ends instead of going on."""
-    holder = started(url, tmp_path, None)
+    holder = started(store, tmp_path, None)
     assert holder.pid is not None
     os.kill(holder.pid, signal.SIGSTOP)
-    with lease(url, "successor", wait=30, seconds=SHORT) as held:
+    with lease(store, "successor", wait=30, seconds=SHORT) as held:
         assert held.tokens["lake"] == 2
         os.kill(holder.pid, signal.SIGCONT)
         holder.join(SHORT)
@@ -304,11 +281,11 @@ def overtake(url: str) -> None:
     engine.dispose()
 
 
-def test_who_was_overtaken_records_no_end(url: str) -> None:
-    history = RunHistory(url)
-    with lease(url, "sleeper") as held:
+def test_who_was_overtaken_records_no_end(store: str) -> None:
+    history = RunHistory(store)
+    with lease(store, "sleeper") as held:
         history.start("sleeper", "daily", datetime(2026, 3, 1, tzinfo=UTC), lease=held)
-        overtake(url)
+        overtake(store)
         with pytest.raises(LeaseLostError, match="lost the lease 'lake'"):
             history.finish("sleeper", "succeeded", lease=held, landed=5)
     (run,) = history.latest()
@@ -319,16 +296,16 @@ def test_who_was_overtaken_records_no_end(url: str) -> None:
     history.close()
 
 
-def test_a_transaction_with_a_fence_keeps_a_successor_waiting(url: str) -> None:
+def test_a_transaction_with_a_fence_keeps_a_successor_waiting(store: str) -> None:
     """Between the look at the token and the commit nobody comes in."""
-    engine = open_store(url)
+    engine = open_store(store)
     order: list[str] = []
 
     def late() -> None:
-        overtake(url)
+        overtake(store)
         order.append("overtaken")
 
-    with lease(url, "publisher") as held:
+    with lease(store, "publisher") as held:
         with engine.begin() as connection:
             held.fence(connection)
             other = threading.Thread(target=late)
@@ -340,27 +317,27 @@ def test_a_transaction_with_a_fence_keeps_a_successor_waiting(url: str) -> None:
     engine.dispose()
 
 
-def test_all_names_or_none(url: str) -> None:
-    with lease(url, "hourly", ("schedule:hourly", "lake")):
+def test_all_names_or_none(store: str) -> None:
+    with lease(store, "hourly", ("schedule:hourly", "lake")):
         with (
             pytest.raises(LeaseHeldError, match="'lake'"),
-            lease(url, "daily", ("schedule:daily", "lake")),
+            lease(store, "daily", ("schedule:daily", "lake")),
         ):
             pass
-        with lease(url, "other", "schedule:daily"):
+        with lease(store, "other", "schedule:daily"):
             pass  # the refused one left nothing behind
-    with lease(url, "daily", ("schedule:daily", "lake")) as held:
+    with lease(store, "daily", ("schedule:daily", "lake")) as held:
         assert held.predecessors == ()
 
 
-def test_a_successor_marks_whom_it_has_taken_over_from(url: str, tmp_path: Path) -> None:
-    holder = started(url, tmp_path, None)
-    history = RunHistory(url)
+def test_a_successor_marks_whom_it_has_taken_over_from(store: str, tmp_path: Path) -> None:
+    holder = started(store, tmp_path, None)
+    history = RunHistory(store)
     as_of = datetime(2026, 3, 1, tzinfo=UTC)
     history.start("holder", "hourly", as_of)
     holder.kill()
     holder.join()
-    with lease(url, "next") as held:
+    with lease(store, "next") as held:
         history.start("next", "hourly", as_of, lease=held)
         history.finish("next", "succeeded", lease=held)
     assert {run.run_id: run.status for run in history.latest()} == {

@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-import uuid
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
@@ -16,7 +15,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from sqlalchemy import create_engine, select, text
+from sqlalchemy import create_engine, select
 
 from synapse.runner.history import RunHistory
 from synapse.runner.lease import lease
@@ -25,7 +24,6 @@ from synapse.schedules.claims import OCCURRENCES, Claim, OccurrenceDoneError, Oc
 from synapse.schedules.load import load_schedules
 from synapse.schedules.scheduler import Command, Scheduler
 from synapse_tests.lakes import PROJECT_DIR, lake_settings
-from synapse_tests.postgres_server import postgres
 
 PROCESS = Path(__file__).with_name("scheduler_process.py")
 ONE = """
@@ -41,26 +39,6 @@ ONE = """
     budget: {{cents: 1}}
     catch_up: {catch_up}
 """
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    with postgres() as url:
-        yield url
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def state(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """An empty store."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'state.db'}"
-    server: str = request.getfixturevalue("server")
-    name = f"t{uuid.uuid4().hex}"
-    engine = create_engine(server, isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        connection.execute(text(f"create database {name}"))
-    engine.dispose()
-    return server.replace("/postgres", f"/{name}")
 
 
 def declare(folder: Path, *schedules: dict[str, str], seconds: float = 0.0) -> None:
@@ -119,12 +97,12 @@ def hours_ago(hours: int) -> datetime:
 
 
 def test_eight_schedulers_at_once_run_each_time_once(
-    state: str, tmp_path: Path, schedulers: list[subprocess.Popen[bytes]]
+    store: str, tmp_path: Path, schedulers: list[subprocess.Popen[bytes]]
 ) -> None:
     declare(tmp_path, {"name": "tick", "cron": "0 * * * *"}, {"name": "tock", "cron": "0 * * * *"})
     for name in ("tick", "tock"):
-        known(state, name, hours_ago(3))
-    schedulers += [start(state, tmp_path) for _ in range(8)]
+        known(store, name, hours_ago(3))
+    schedulers += [start(store, tmp_path) for _ in range(8)]
     expected = {(name, hours_ago(n).isoformat()) for name in ("tick", "tock") for n in (0, 1, 2)}
     until(lambda: sum(note[0] == "ended" for note in notes(tmp_path)) >= 6, 100, tmp_path)
     time.sleep(2)  # long enough for a second run to begin
@@ -137,11 +115,11 @@ def test_eight_schedulers_at_once_run_each_time_once(
 
 
 def test_sigterm_in_mid_run_stops_it_and_a_restart_runs_it_again(
-    state: str, tmp_path: Path, schedulers: list[subprocess.Popen[bytes]]
+    store: str, tmp_path: Path, schedulers: list[subprocess.Popen[bytes]]
 ) -> None:
     declare(tmp_path, {"name": "tick", "cron": "0 * * * *"}, seconds=60)
-    known(state, "tick", hours_ago(1))
-    first = start(state, tmp_path)
+    known(store, "tick", hours_ago(1))
+    first = start(store, tmp_path)
     schedulers.append(first)
     until(lambda: notes(tmp_path), 60, tmp_path)
     first.terminate()
@@ -150,7 +128,7 @@ def test_sigterm_in_mid_run_stops_it_and_a_restart_runs_it_again(
     pid = int(notes(tmp_path)[0][3])
     assert not psutil.pid_exists(pid)
     (tmp_path / "seconds").write_text("0")
-    schedulers.append(start(state, tmp_path))
+    schedulers.append(start(store, tmp_path))
     until(lambda: len(notes(tmp_path)) == 4, 60, tmp_path)
     assert [note[:3] for note in notes(tmp_path)[2:]] == [
         (what, "tick", hours_ago(0).isoformat()) for what in ("begun", "ended")
@@ -158,16 +136,16 @@ def test_sigterm_in_mid_run_stops_it_and_a_restart_runs_it_again(
 
 
 def test_a_killed_scheduler_and_its_killed_run_are_taken_up_by_another(
-    state: str, tmp_path: Path, schedulers: list[subprocess.Popen[bytes]]
+    store: str, tmp_path: Path, schedulers: list[subprocess.Popen[bytes]]
 ) -> None:
     declare(tmp_path, {"name": "tick", "cron": "0 * * * *"}, seconds=60)
-    known(state, "tick", hours_ago(1))
-    first = start(state, tmp_path)
+    known(store, "tick", hours_ago(1))
+    first = start(store, tmp_path)
     schedulers.append(first)
     until(lambda: notes(tmp_path), 60, tmp_path)
     first.kill()
     first.wait()
-    second = start(state, tmp_path)
+    second = start(store, tmp_path)
     schedulers.append(second)
     time.sleep(2)
     # The run itself lives on, so it is left alone.
@@ -176,7 +154,7 @@ def test_a_killed_scheduler_and_its_killed_run_are_taken_up_by_another(
     os.kill(int(notes(tmp_path)[0][3]), signal.SIGKILL)
     until(lambda: len(notes(tmp_path)) == 3, 60, tmp_path)
     assert [note[0] for note in notes(tmp_path)] == ["begun", "begun", "ended"]
-    history = RunHistory(state)
+    history = RunHistory(store)
     assert Counter(run.status for run in history.latest()) == {"killed": 1, "succeeded": 1}
     history.close()
 
@@ -272,15 +250,15 @@ def test_a_night_in_which_the_clocks_change_has_each_time_once(tmp_path: Path) -
     assert len(lisbon.due("hourly", after)) == 24, "one in each hour that really passed"
 
 
-def test_an_occurrence_is_given_up_after_three_killed_runs(state: str) -> None:
-    history = RunHistory(state)
+def test_an_occurrence_is_given_up_after_three_killed_runs(store: str) -> None:
+    history = RunHistory(store)
     RunLedger(history.engine)
     claim = Claim("tick", MIDNIGHT)
     for number in range(3):
-        with lease(state, f"run-{number}") as held:
+        with lease(store, f"run-{number}") as held:
             history.start(f"run-{number}", "tick", MIDNIGHT, lease=held, within=claim)
             history.finish(f"run-{number}", "killed", lease=held)
-    with lease(state, "run-3") as held, pytest.raises(OccurrenceDoneError):
+    with lease(store, "run-3") as held, pytest.raises(OccurrenceDoneError):
         history.start("run-3", "tick", MIDNIGHT, lease=held, within=claim)
     assert len(history.latest()) == 3, "the refused claim left no run behind"
     assert Occurrences(history.engine).open_ones("tick") == []

@@ -7,8 +7,6 @@ import os
 import signal
 import threading
 import time
-import uuid
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
@@ -19,7 +17,7 @@ from queue import Empty
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import create_engine, text
+from sqlalchemy import text
 
 from synapse.errors import LeaseHeldError, SynapseError
 from synapse.ingest.ledger import Ledger
@@ -31,40 +29,19 @@ from synapse.runner.history import RunHistory
 from synapse.settings import Settings
 from synapse.state_store import open_store, shown
 from synapse_tests.ingest_lake import AS_OF, EVENTS, Lake, event, lines, new_lake
-from synapse_tests.postgres_server import postgres
 from synapse_tests.test_ingest_recovery import READS, land_some_of_everything
 
 FILES = 300
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    with postgres() as url:
-        yield url
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """An empty store."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'state.db'}"
-    server: str = request.getfixturevalue("server")
-    name = f"t{uuid.uuid4().hex}"
-    engine = create_engine(server, isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        connection.execute(text(f"create database {name}"))
-    engine.dispose()
-    return server.replace("/postgres", f"/{name}")
 
 
 def at(lake: Lake, url: str) -> Settings:
     return replace(lake.settings, state=url)
 
 
-def test_everything_that_ingest_does_is_the_same_on_every_store(url: str, tmp_path: Path) -> None:
+def test_everything_that_ingest_does_is_the_same_on_every_store(store: str, tmp_path: Path) -> None:
     """Compared with SQLite: counts, quarantine, what silver reads, replay, discard, recovery."""
     seen = []
-    for name, state in (("sqlite", f"sqlite:///{tmp_path / 'other.db'}"), ("here", url)):
+    for name, state in (("sqlite", f"sqlite:///{tmp_path / 'other.db'}"), ("here", store)):
         lake = new_lake(tmp_path / name)
         settings = at(lake, state)
         land_some_of_everything(lake)
@@ -93,8 +70,8 @@ def test_everything_that_ingest_does_is_the_same_on_every_store(url: str, tmp_pa
     assert seen[0][5], "the case has a gap in the offsets"
 
 
-def test_the_history_of_runs_keeps_its_times(url: str) -> None:
-    history = RunHistory(url)
+def test_the_history_of_runs_keeps_its_times(store: str) -> None:
+    history = RunHistory(store)
     history.start("a", "daily", AS_OF)
     history.finish("a", "succeeded", landed=3)
     (run,) = history.latest()
@@ -118,12 +95,12 @@ def _race(
             return
 
 
-def test_tables_are_made_once_by_whoever_comes_first(url: str) -> None:
+def test_tables_are_made_once_by_whoever_comes_first(store: str) -> None:
     barrier = threading.Barrier(8)
 
     def first_use() -> None:
         barrier.wait()
-        with Ledger(url):
+        with Ledger(store):
             pass
 
     with ThreadPoolExecutor(barrier.parties) as pool:
@@ -131,10 +108,10 @@ def test_tables_are_made_once_by_whoever_comes_first(url: str) -> None:
             began.result()
 
 
-def test_ingests_at_once_never_take_the_same_file(url: str, tmp_path: Path) -> None:
+def test_ingests_at_once_never_take_the_same_file(store: str, tmp_path: Path) -> None:
     """Four processes race while files land: every record is accepted once, by one of them."""
     lake = new_lake(tmp_path)
-    settings = at(lake, url)
+    settings = at(lake, store)
     folder = "bronze/kconnect/topics/app-events/year=2026/month=03/day=01/hour=00"
     for number in range(FILES):
         lake.land(f"{folder}/app-events+0+{number:010d}.json", lines([event(number)]))
@@ -162,12 +139,12 @@ def _ingest(settings: Settings, project: Path) -> None:
     ingest(settings, project, as_of=AS_OF)
 
 
-def test_an_ingest_that_was_overtaken_accepts_nothing(url: str, tmp_path: Path) -> None:
+def test_an_ingest_that_was_overtaken_accepts_nothing(store: str, tmp_path: Path) -> None:
     """A holder that slept past its lease wakes up behind its successor: it must not write."""
     lake = new_lake(tmp_path)
     lake.land(f"{EVENTS}/app-events+0+0000000000.json", lines([event(1), event(2)]))
-    settings = at(lake, url)
-    with Ledger(url) as ledger:
+    settings = at(lake, store)
+    with Ledger(store) as ledger:
         ledger.begin("sleeper", AS_OF.replace(tzinfo=None))
         assert ingest(settings, lake.project, as_of=AS_OF).accepted == 2
         with pytest.raises(SynapseError, match="Another ingest took over"):
@@ -192,16 +169,16 @@ def test_an_ingest_that_was_overtaken_accepts_nothing(url: str, tmp_path: Path) 
         assert ledger.totals()["kconnect.app-events"].accepted == 2
 
 
-def test_what_a_killed_ingest_claimed_is_free_again(url: str, tmp_path: Path) -> None:
+def test_what_a_killed_ingest_claimed_is_free_again(store: str, tmp_path: Path) -> None:
     lake = new_lake(tmp_path)
     for number in range(20_000):
         path = f"{EVENTS}/app-events+0+{number:010d}.json"
         lake.land(path, lines([event(number)]))
-    settings = at(lake, url)
+    settings = at(lake, store)
     context = multiprocessing.get_context("spawn")
     victim = context.Process(target=_ingest, args=(settings, lake.project))
     victim.start()
-    engine = open_store(url)
+    engine = open_store(store)
     claimed = 0
     while not claimed and victim.is_alive():
         time.sleep(0.01)
@@ -214,7 +191,7 @@ def test_what_a_killed_ingest_claimed_is_free_again(url: str, tmp_path: Path) ->
     os.kill(victim.pid, signal.SIGKILL)
     victim.join()
     assert 0 < claimed < 20_000, "killed in the middle"
-    with Ledger(url) as ledger:
+    with Ledger(store) as ledger:
         assert ledger.totals() == {}
     report = ingest(settings, lake.project, as_of=AS_OF)
     assert (report.landed, report.accepted) == (20_000, 20_000)
@@ -243,10 +220,10 @@ def test_a_store_that_cannot_be_used_is_one_clear_error(
     assert "secret" not in shown(url)
 
 
-def test_the_sweep_is_due_once_a_day_by_as_of(url: str, tmp_path: Path) -> None:
+def test_the_sweep_is_due_once_a_day_by_as_of(store: str, tmp_path: Path) -> None:
     lake = new_lake(tmp_path)
     lake.land(f"{EVENTS}/app-events+0+0000000000.json", lines([event(1)]))
-    settings = at(lake, url)
+    settings = at(lake, store)
     sweeps = [
         ingest(settings, lake.project, as_of=AS_OF + timedelta(hours=hours), sweep=None).is_sweep
         for hours in (0, 1, 23, 24, 25)

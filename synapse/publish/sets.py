@@ -52,13 +52,14 @@ class PublishedSets:
             row = connection.execute(_KEPT.limit(1)).first()
         return PublishedSet.read(row.document) if row else None
 
-    def kept(self, lease: Lease) -> list[PublishedSet]:
-        """The sets whose files readers may still be reading, as they are while the lease is held.
+    def kept(self, lease: Lease | None = None) -> list[PublishedSet]:
+        """The sets that readers may still be reading, newest first.
 
-        Raises LeaseLostError where it is not.
+        lease: they are asked for while it is held; LeaseLostError is raised where it is not.
         """
         with self._engine.begin() as connection:
-            lease.fence(connection)
+            if lease is not None:
+                lease.fence(connection)
             rows = connection.execute(_KEPT).all()
         return [PublishedSet.read(row.document) for row in rows]
 

@@ -14,7 +14,6 @@ import hashlib
 import os
 import shutil
 import stat
-import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 from operator import attrgetter
@@ -205,24 +204,21 @@ class LocalLake:
         return data, hashlib.sha256(data).hexdigest()
 
     def swap(self, path: str, data: bytes, seen: str | None) -> bool:
-        """See Lake. Of several that swap at once one looks and renames at a time."""
+        """See Lake. Of several that swap at once one looks, writes and renames at a time."""
         target = self.root / path
         target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex}.tmp")
-        try:
+        with _opened(str(target.parent)) as folder:
+            fcntl.flock(folder, fcntl.LOCK_EX)  # the system ends it with the process
+            there = self.peek(path)
+            if (there and there[1]) != seen:
+                return False
+            temporary = target.with_name(f".{target.name}.tmp")
             with temporary.open("wb") as stream:
                 stream.write(data)
                 stream.flush()
                 os.fsync(stream.fileno())
-            with _opened(str(target.parent)) as folder:
-                fcntl.flock(folder, fcntl.LOCK_EX)  # the system ends it with the process
-                now = self.peek(path)
-                if (now and now[1]) != seen:
-                    return False
-                temporary.replace(target)
-                os.fsync(folder)
-        finally:
-            temporary.unlink(missing_ok=True)
+            temporary.replace(target)
+            os.fsync(folder)
         return True
 
     def remove(self, paths: Sequence[str]) -> None:

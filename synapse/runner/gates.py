@@ -66,7 +66,8 @@ class Gates:
         kept = [
             f"fqn:{'.'.join(self.nodes[node]['fqn'])}"
             for node, reads in sorted(dbt.nodes(selector).items())
-            if node not in self.left_out
+            if node in self.nodes  # an exposure has nothing to build
+            and node not in self.left_out
             and not (self.nodes[node]["resource_type"] == "test" and reads & self.left_out)
         ]
         return ["--indirect-selection", "empty", "--select", *kept]

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import duckdb
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
+from synapse.publish.copies import SETS
 from synapse.publish.model import PublishedSet
 from synapse.publish.service import Publication
 from synapse.runner.lease import Lease, lease
@@ -79,27 +81,20 @@ def _is_step(path: object, _: object, flags: object) -> bool:
     return isinstance(flags, int) and bool(flags & _WRITING or "/published" in str(path))
 
 
-def publish_and_die(
-    settings: Settings, run: str, step: int, steps: Path, delay: float = 0.0
-) -> None:
+def publish_and_die(settings: Settings, run: str, step: int, steps: Path) -> None:
     """Publish, and be killed (SIGKILL) at a step of it; for a process of its own.
 
     A step is a write (a file opened for writing, a rename, a removal, a statement of the state
     store) or that something published is opened. Step 0 kills nothing and writes to `steps` how
-    many there are. delay: seconds after the step.
+    many there are.
     """
     count = 0
-
-    def die() -> None:
-        os.kill(os.getpid(), signal.SIGKILL)
 
     def see() -> None:
         nonlocal count
         count += 1
-        if count == step and delay:
-            threading.Timer(delay, die).start()  # in the midst of what DuckDB does then
-        elif count == step:
-            die()
+        if count == step:
+            os.kill(os.getpid(), signal.SIGKILL)
 
     def audit(name: str, arguments: tuple[Any, ...]) -> None:
         if name in _EVENTS or (name == "open" and _is_step(*arguments)):
@@ -112,3 +107,18 @@ def publish_and_die(
         if step == 0:
             done = count
             steps.write_text(str(done))
+
+
+def publish_and_die_copying(settings: Settings, run: str, copies: int) -> None:
+    """Publish, and be killed as soon as that many files of a set are there, whole or not."""
+    sets = settings.lake / SETS
+    before = set(sets.rglob("*.parquet"))
+
+    def watch() -> None:
+        while len(set(sets.rglob("*.parquet")) - before) < copies:
+            time.sleep(0.001)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    with lease(settings.state, run) as held:
+        threading.Thread(target=watch, daemon=True).start()
+        publish_tables(settings, held, run)

@@ -7,6 +7,7 @@ import hashlib
 import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
@@ -148,7 +149,7 @@ def test_a_requires_fresh_that_can_gate_nothing_is_refused(requires: str, proble
     declared = {"freshness": {"error_after": {"count": 1, "period": "day"}}}
     other = {"freshness": {"warn_after": {"count": 1, "period": "day"}}}
 
-    def source(name: str, freshness: dict[str, dict[str, object]]) -> dict[str, object]:
+    def source(name: str, freshness: dict[str, Any]) -> dict[str, object]:
         asked = {**freshness["freshness"], "filter": f"source = '{name}'"}
         return {
             "original_file_path": "models/bronze/s.yml", "source_name": "s", "name": name,

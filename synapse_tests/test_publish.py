@@ -20,7 +20,7 @@ from synapse.publish.readers import classification, exposed_nodes, movable
 from synapse.publish.reading import open_published, published_set, published_sql
 from synapse.publish.service import KEPT_SETS
 from synapse.publish.sets import PublishedSets
-from synapse.runner.lease import lease
+from synapse.runner.lease import Lease, lease
 from synapse.runner.lease_rows import LEASES
 from synapse.settings import Settings
 from synapse.state_store import open_store
@@ -30,6 +30,7 @@ from synapse_tests.publishing import (
     build_and_publish,
     node,
     publish_and_die,
+    publish_and_die_copying,
     publish_tables,
     write_run,
 )
@@ -225,40 +226,44 @@ def test_killed_at_any_step_readers_see_the_old_set_or_the_new(
     assert set(ends) == {("old", "old"), ("old", "new"), ("new", "new")}
 
 
-def test_killed_in_the_midst_of_a_copy_readers_see_the_old_set(
-    settings: Settings, tmp_path: Path
-) -> None:
+def test_killed_in_the_midst_of_a_copy_readers_see_the_old_set(settings: Settings) -> None:
     with lease(settings.state, "new"):
-        write_run(settings, "new", rows=2_000_000)
-    for _ in range(3):
-        child = CHILDREN.Process(
-            target=publish_and_die, args=(settings, "new", 1, tmp_path / "steps", 0.25)
-        )
+        write_run(settings, "new", rows=300_000)
+    for copies in range(1, len(TABLES) + 1):
+        child = CHILDREN.Process(target=publish_and_die_copying, args=(settings, "new", copies))
         child.start()
         child.join(60)
         assert child.exitcode == -9
         assert published_set(settings).run_id == "old"
         assert seen(settings) == (500 * len(TABLES), "old")
-    assert len(stored_copies(settings.open_lake())) > len(TABLES), "it had begun to copy"
+        assert len(stored_copies(settings.open_lake())) > len(TABLES), "it had begun to copy"
     build_and_publish(settings, "next")
     assert len(stored_copies(settings.open_lake())) == 2 * len(TABLES)
 
 
-def overtake(settings: Settings) -> None:
-    """What a successor does to the lease of a holder that sleeps."""
+def overtake(settings: Settings, held: Lease) -> Lease:
+    """What a successor does to the lease of a holder that sleeps; returns the successor's."""
     engine = open_store(settings.state)
     with engine.begin() as connection:
         connection.execute(update(LEASES).values(token=LEASES.c.token + 1, owner="successor"))
     engine.dispose()
+    return Lease("successor", {name: token + 1 for name, token in held.tokens.items()})
 
 
 def test_a_stale_holder_publishes_nothing(settings: Settings) -> None:
     before = digest(settings)
     with lease(settings.state, "stale") as held:
         write_run(settings, "stale")
-        overtake(settings)
+        overtake(settings, held)
         with pytest.raises(LeaseLostError, match="lost the lease"):
             publish_tables(settings, held, "stale")
+        # Also where it was overtaken no sooner than between its copies and its row.
+        engine = open_store(settings.state)
+        new = published_set(settings).model_copy(update={"number": 2})
+        with pytest.raises(LeaseLostError, match="lost the lease"):
+            PublishedSets(engine).add(new, held)
+        assert PublishedSets(engine).highest() == 1
+        engine.dispose()
     assert digest(settings) == before
     assert seen(settings)[1] == "old"
 
@@ -278,24 +283,25 @@ def test_a_holder_that_slept_before_its_pointer_does_not_turn_it_back(settings: 
     assert lake.peek(POINTER) == older
 
 
-def test_a_holder_that_slept_before_it_tidied_removes_nothing_of_its_successors(
+def test_a_holder_that_slept_before_it_removed_takes_nothing_from_its_successor(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = PublishedSets.kept
 
-    def sleep_first(self: PublishedSets, held: object = None) -> list[PublishedSet]:
-        # Between the listing and the question a successor comes and publishes.
+    def sleep_after(self: PublishedSets, held: Lease) -> list[PublishedSet]:
+        """It has been told what is kept, and sleeps; meanwhile a successor publishes."""
+        kept = asked(self, held)
         monkeypatch.setattr(PublishedSets, "kept", asked)
-        overtake(settings)
-        return asked(self, held)  # type: ignore[arg-type]
+        publish_tables(settings, overtake(settings, held), "successor")
+        return kept
 
     with lease(settings.state, "sleeper") as held:
-        write_run(settings, "sleeper")
-        monkeypatch.setattr(PublishedSets, "kept", sleep_first)
-        before = digest(settings)
+        write_run(settings, "new")
+        monkeypatch.setattr(PublishedSets, "kept", sleep_after)
         with pytest.raises(LeaseLostError):
             publish_tables(settings, held, "sleeper")
-    assert digest(settings) == before
+    assert published_set(settings).run_id == "successor"
+    assert seen(settings) == (500 * len(TABLES), "new")
 
 
 # --- what was lost --------------------------------------------------------------------------------

@@ -22,6 +22,7 @@ from synapse.commands_cost import cost_command
 from synapse.commands_drill import drill_command
 from synapse.commands_metrics import metrics_app
 from synapse.commands_new import new_app
+from synapse.commands_published import published_command
 from synapse.commands_quarantine import quarantine_app
 from synapse.commands_run import add_run_commands
 from synapse.commands_schedule import add_schedule_commands
@@ -53,6 +54,7 @@ add_schedule_commands(app)
 app.command("cost", epilog="Example: synapse cost --by model --lake s3://lake")(cost_command)
 app.command("maintain", epilog="Example: synapse maintain --target athena")(maintain_command)
 app.command("drill", epilog="Example: synapse drill --lake lake --rto-hours 24")(drill_command)
+app.command("published", epilog="Example: synapse published --sql --lake lake")(published_command)
 app.command("rollback", epilog="Example: synapse rollback 4f1c --target athena")(rollback_command)
 
 

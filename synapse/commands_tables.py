@@ -80,6 +80,8 @@ def _say_upkeep(upkeep: Upkeep) -> None:
         f"tables removed, {upkeep.orphan_bytes:,} bytes"
     )
     for item in upkeep.tables:
+        if item.is_held:
+            out.print(f"  not vacuumed: {item.table}: a published set reads an old snapshot of it")
         if item.failure:
             out.print(f"  failed: {item.table}: {item.failure}", style="red", highlight=False)
 

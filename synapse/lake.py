@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
+import hashlib
 import os
 import shutil
 import stat
@@ -81,6 +83,21 @@ class Lake(Protocol):
 
     def sync(self, folder: str) -> Path:
         """Have every file directly in a folder of write-once files at hand; returns where."""
+        ...
+
+    def peek(self, path: str) -> tuple[bytes, str] | None:
+        """A small file that is replaced as a whole, and which version it is; None where none is."""
+        ...
+
+    def swap(self, path: str, data: bytes, seen: str | None) -> bool:
+        """Put a small file in the place of the version seen (None: of none), if it still is there.
+
+        False, and nothing done, where another has come between.
+        """
+        ...
+
+    def remove(self, paths: Sequence[str]) -> None:
+        """Delete files, also what of them is at hand; those that are gone already are no error."""
         ...
 
 
@@ -177,6 +194,39 @@ class LocalLake:
     def sync(self, folder: str) -> Path:
         """See Lake."""
         return self.root / folder
+
+    def peek(self, path: str) -> tuple[bytes, str] | None:
+        """See Lake."""
+        try:
+            data = (self.root / path).read_bytes()
+        except FileNotFoundError:
+            return None
+        return data, hashlib.sha256(data).hexdigest()
+
+    def swap(self, path: str, data: bytes, seen: str | None) -> bool:
+        """See Lake. Of several that swap at once one looks, writes and renames at a time."""
+        target = self.root / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with _opened(str(target.parent)) as folder:
+            fcntl.flock(folder, fcntl.LOCK_EX)  # the system ends it with the process
+            there = self.peek(path)
+            if (there and there[1]) != seen:
+                return False
+            temporary = target.with_name(f".{target.name}.tmp")
+            with temporary.open("wb") as stream:
+                stream.write(data)
+                stream.flush()
+                os.fsync(stream.fileno())
+            temporary.replace(target)
+            os.fsync(folder)
+        return True
+
+    def remove(self, paths: Sequence[str]) -> None:
+        """See Lake. A folder that becomes empty goes too."""
+        for path in paths:
+            (self.root / path).unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                (self.root / path).parent.rmdir()
 
 
 @contextlib.contextmanager

@@ -8,10 +8,16 @@ import shutil
 from collections.abc import Coroutine, Iterable, Iterator, Sequence
 from datetime import date, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import obstore
-from obstore.exceptions import BaseError, GenericError, NotFoundError, PreconditionError
+from obstore.exceptions import (
+    AlreadyExistsError,
+    BaseError,
+    GenericError,
+    NotFoundError,
+    PreconditionError,
+)
 from obstore.store import S3Store
 from tenacity import (
     AsyncRetrying,
@@ -27,6 +33,7 @@ from synapse.errors import SynapseError
 from synapse.ingest.model import BronzeFile
 
 if TYPE_CHECKING:
+    from obstore import UpdateVersion
     from obstore.store import S3Config
 
 _Result = TypeVar("_Result")
@@ -220,6 +227,41 @@ class S3Lake:
             if path.is_file() and path.name not in names:
                 path.unlink()
         return local
+
+    def peek(self, path: str) -> tuple[bytes, str] | None:
+        """See Lake."""
+        try:
+            answer = Retrying(**self._again)(obstore.get, self._store, path)
+            return answer.bytes().to_bytes(), answer.meta["e_tag"] or ""
+        except (NotFoundError, FileNotFoundError):
+            return None
+        except BaseError as error:
+            raise self._failed(f"read {self.location}/{path}", error) from error
+
+    def swap(self, path: str, data: bytes, seen: str | None) -> bool:
+        """See Lake: a PUT with If-Match, or If-None-Match, which S3 itself decides."""
+        there: UpdateVersion = {"e_tag": seen}
+        mode: Literal["create"] | UpdateVersion = "create" if seen is None else there
+        try:
+            obstore.put(self._store, path, data, mode=mode, use_multipart=False)
+        except (AlreadyExistsError, PreconditionError, NotFoundError):
+            return False
+        except BaseError as error:
+            raise self._failed(f"write {self.location}/{path}", error) from error
+        return True
+
+    def remove(self, paths: Sequence[str]) -> None:
+        """See Lake."""
+        for path in paths:
+            (self.root / path).unlink(missing_ok=True)
+        try:
+            for begin in range(0, len(paths), _KEYS_PER_LIST):
+                some = list(paths[begin : begin + _KEYS_PER_LIST])
+                Retrying(**self._again)(obstore.delete, self._store, some)
+        except (NotFoundError, FileNotFoundError):
+            return
+        except BaseError as error:
+            raise self._failed(f"delete below {self.location}", error) from error
 
     async def _gather(self, tasks: Sequence[Coroutine[Any, Any, _Result]]) -> list[_Result]:
         room = asyncio.Semaphore(_REQUESTS_AT_ONCE)

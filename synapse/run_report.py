@@ -47,6 +47,8 @@ def say_run(report: RunReport) -> None:
         if step.status == "not run" or step.attempts > 1:
             tries = f" after {step.attempts} attempts" if step.attempts else ""
             out.print(f"  step {step.selector}: {step.status}{tries}")
+    for gate in report.gates:
+        out.print(f"  skipped: {gate.model} {gate.reason}", highlight=False, soft_wrap=True)
     for sentence in report.dbt.warnings:
         out.print(f"  data quality: {sentence}", highlight=False, soft_wrap=True)
     for sentence in report.dbt.failures:

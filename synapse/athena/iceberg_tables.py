@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlparse
 
@@ -47,7 +48,10 @@ class GlueIceberg:
 
 @dataclass(frozen=True)
 class Metadata:
-    """A metadata file. manifest_list: of the current snapshot; None for an empty table."""
+    """A metadata file. manifest_list, snapshot_at, rows: of the current snapshot, if there is one.
+
+    rows: without those that delete files take away.
+    """
 
     uuid: str
     snapshot_id: int | None
@@ -57,6 +61,8 @@ class Metadata:
     data_files: int
     delete_files: int
     live_bytes: int
+    snapshot_at: datetime | None
+    rows: int
 
 
 @dataclass(frozen=True)
@@ -124,6 +130,11 @@ class Files:
             data_files=int(summary.get("total-data-files", 0)),
             delete_files=int(summary.get("total-delete-files", 0)),
             live_bytes=int(summary.get("total-files-size", 0)),
+            snapshot_at=datetime.fromtimestamp(snapshot["timestamp-ms"] / 1000, UTC)
+            if snapshot
+            else None,
+            rows=int(summary.get("total-records", 0))
+            - int(summary.get("total-position-deletes", 0)),
         )
 
     def exists(self, place: str) -> bool:

@@ -29,6 +29,7 @@ from synapse.athena.iceberg_tables import (
     glue_tables,
     iceberg_tables,
 )
+from synapse.athena.pins import pins_in_use, published_database, vacuum_would_break
 from synapse.athena.policies import Policy, read_policies
 from synapse.athena.restore_points import RestorePoints
 from synapse.athena.statements import Sender, StatementError, until_done
@@ -36,6 +37,7 @@ from synapse.cost.ledger import CostLedger
 from synapse.cost.prices import Prices
 from synapse.errors import SynapseError
 from synapse.progress import Progress
+from synapse.publish.model import Pin
 from synapse.runner.clock import utc_now
 from synapse.runner.dbt import DbtProject
 from synapse.runner.lease import lease
@@ -55,7 +57,8 @@ class TableUpkeep:
     """What became of one table. Files and bytes: all that is stored under its folder.
 
     data_files: of the current snapshot. rounds: how often OPTIMIZE and VACUUM were sent. failure:
-    Athena's reason where one of them failed; the other tables are kept all the same.
+    Athena's reason where one of them failed; the other tables are kept all the same. is_held: no
+    VACUUM was sent, because a published set names a snapshot that it would expire.
     """
 
     table: str
@@ -69,6 +72,7 @@ class TableUpkeep:
     bytes_after: int
     rounds: int
     failure: str | None = None
+    is_held: bool = False
 
 
 @dataclass(frozen=True)
@@ -87,13 +91,15 @@ class _Keeper:
     sender: Sender
     files: Files
     reload: Callable[[GlueIceberg], GlueIceberg]
+    pins: list[Pin]
 
     def keep(self, table: GlueIceberg, node_id: str, policy: Policy) -> TableUpkeep:
         before, stored = self._look(table)
         rounds = 0
         failure = None
+        is_held = vacuum_would_break(table, policy, self.pins, datetime.now(UTC))
         try:
-            rounds = self._work(table, before, node_id, policy)
+            rounds = self._work(table, before, node_id, policy, is_held)
         except StatementError as error:
             failure = str(error)
         after, left = self._look(self.reload(table))
@@ -109,6 +115,7 @@ class _Keeper:
             bytes_after=left.bytes,
             rounds=rounds,
             failure=failure,
+            is_held=is_held,
         )
 
     def _look(self, table: GlueIceberg) -> tuple[Metadata, Stored]:
@@ -120,7 +127,9 @@ class _Keeper:
             )
         return metadata, self.files.stored(table.location)
 
-    def _work(self, table: GlueIceberg, now: Metadata, node_id: str, policy: Policy) -> int:
+    def _work(
+        self, table: GlueIceberg, now: Metadata, node_id: str, policy: Policy, is_held: bool
+    ) -> int:
         def send(sql: str) -> int:
             return until_done(lambda: self.sender.send(sql, node_id))
 
@@ -135,7 +144,7 @@ class _Keeper:
         rounds = 0
         if is_compacted:
             rounds += send(f"OPTIMIZE {name} REWRITE DATA USING BIN_PACK")
-        return rounds + send(f"VACUUM {name}")
+        return rounds if is_held else rounds + send(f"VACUUM {name}")
 
 
 def rollback_days() -> int:
@@ -194,7 +203,7 @@ def keep_tables(
             found for found in iceberg_tables(glue, [table.database]) if found.name == table.name
         )
 
-    keeper = _Keeper(sender, files, reload)
+    keeper = _Keeper(sender, files, reload, pins_in_use(settings))
     done = []
     try:
         for number, table in enumerate(tables, 1):
@@ -212,7 +221,8 @@ def keep_tables(
         needed = points.locations()
     finally:
         points.close()
-    orphans = _orphans(files, databases, needed | _locations(glue, databases))
+    needed |= _locations(glue, [*databases, published_database()])
+    orphans = _orphans(files, databases, needed)
     orphan_bytes = 0
     for folder in orphans:
         orphan_bytes += files.stored(folder).bytes

@@ -38,6 +38,8 @@ class DbtResult:
     seconds: float = 0.0
     passing: tuple[ErrorClass | None, ...] = ()
     """For each failure the class of error that may pass by itself, or None."""
+    built: frozenset[str] = frozenset()
+    """The ids of models, seeds and snapshots that were built."""
 
     @property
     def succeeded(self) -> bool:
@@ -58,6 +60,7 @@ class DbtResult:
             [*self.warnings, *later.warnings],
             self.seconds + later.seconds,
             (*(() if is_retry else self.passing), *later.passing),
+            self.built | later.built,
         )
 
 
@@ -282,6 +285,7 @@ def _summary(result: Any) -> DbtResult:
     failures: list[str] = []
     warnings: list[str] = []
     passing: list[ErrorClass | None] = []
+    built = set()
     for node in getattr(result, "results", []):
         status = str(node.status)
         statuses[status] = statuses.get(status, 0) + 1
@@ -294,9 +298,21 @@ def _summary(result: Any) -> DbtResult:
             passing.append(None if status == "fail" else error_class(str(node.message)))
         elif status == "warn":
             warnings.append(sentence)
+        elif status == "success" and _kind(node) in ("model", "seed", "snapshot"):
+            built.add(node.node.unique_id)
     return DbtResult(
-        statuses, failures, warnings, getattr(result, "elapsed_time", 0.0), tuple(passing)
+        statuses,
+        failures,
+        warnings,
+        getattr(result, "elapsed_time", 0.0),
+        tuple(passing),
+        frozenset(built),
     )
+
+
+def _kind(result: Any) -> str:
+    # What an operation answers has no node.
+    return str(result.node.resource_type) if hasattr(result, "node") else ""
 
 
 def _first_lines(text: str, count: int = 4) -> str:

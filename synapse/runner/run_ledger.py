@@ -7,7 +7,19 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import orjson
-from sqlalchemy import Boolean, Column, DateTime, Integer, MetaData, String, Table, Text, select
+from sqlalchemy import (
+    Boolean,
+    Column,
+    DateTime,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    delete,
+    insert,
+    select,
+)
 from sqlalchemy.engine import Connection, Engine
 
 from synapse.runner.clock import last_complete_date, utc_now
@@ -42,6 +54,14 @@ RUN_STEPS = Table(
     Column("began_at", DateTime, nullable=False),
     Column("ended_at", DateTime),
     Column("detail", Text),
+)
+# Which run built each node last. Only what a run has built and tested itself may it publish.
+NODE_BUILDS = Table(
+    "node_builds",
+    METADATA,
+    Column("node_id", String(255), primary_key=True),
+    Column("run_id", String(64), nullable=False),
+    Column("built_at", DateTime, nullable=False),
 )
 
 
@@ -91,8 +111,9 @@ class RunLedger:
         *,
         attempts: int = 0,
         detail: str | None = None,
+        built: Collection[str] = (),
     ) -> None:
-        """Record that a step began (status running), or how it ended."""
+        """Record that a step began (status running), or how it ended and which nodes it built."""
         values: dict[str, object] = {
             "schedule": step.schedule,
             "selector": step.selector,
@@ -104,6 +125,16 @@ class RunLedger:
         if status == "not run":
             values["began_at"] = utc_now()
         put(connection, RUN_STEPS, {"run_id": run_id, "position": position}, values)
+        if built:
+            rows = [{"node_id": node, "run_id": run_id, "built_at": utc_now()} for node in built]
+            connection.execute(delete(NODE_BUILDS).where(NODE_BUILDS.c.node_id.in_(list(built))))
+            connection.execute(insert(NODE_BUILDS), rows)
+
+    def built_by(self, run_id: str) -> frozenset[str]:
+        """The nodes whose content is that of a run: no other has built them since."""
+        query = select(NODE_BUILDS.c.node_id).where(NODE_BUILDS.c.run_id == run_id)
+        with self._engine.connect() as connection:
+            return frozenset(connection.execute(query).scalars())
 
     def plan_of(self, run_id: str) -> RunPlan | None:
         """The plan of a run; None of one that an earlier version ran."""

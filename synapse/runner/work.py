@@ -14,9 +14,12 @@ from sqlalchemy.engine import Connection
 from synapse.errors import LeaseLostError, SynapseError
 from synapse.ingest.service import IngestReport, ingest
 from synapse.progress import Progress
+from synapse.publish.service import publish, publish_if_missing
 from synapse.runner.clock import naive_utc
 from synapse.runner.dbt import DbtProject, DbtResult
 from synapse.runner.fingerprint import inputs_fingerprint, readable_files
+from synapse.runner.gate_ledger import record_gates
+from synapse.runner.gates import ClosedGate, Gates, find_gates
 from synapse.runner.history import Run, RunHistory
 from synapse.runner.lease import Lease
 from synapse.runner.maintenance import maintain
@@ -52,6 +55,7 @@ class RunReport:
     ingest: IngestReport
     dbt: DbtResult = field(default_factory=DbtResult)
     steps: tuple[StepReport, ...] = ()
+    gates: tuple[ClosedGate, ...] = ()
 
 
 @dataclass
@@ -70,6 +74,7 @@ class Work:
     as_of: datetime
     progress: Progress | None = None
     _resume: Path | None = None
+    _gates: Gates = field(default_factory=Gates)
 
     def whole(
         self, *, full_refresh: bool, besides: Collection[str] = (), within: Within | None = None
@@ -98,6 +103,9 @@ class Work:
                     and before.status == "succeeded"
                     and before.fingerprint == fingerprint
                 ):
+                    publish_if_missing(
+                        self.settings, self.dbt, self.history.engine, self.lease, before
+                    )
                     self._finish("unchanged", fingerprint=fingerprint, **counts)
                     return self._report("unchanged", report)
                 self.warehouse.take_up()
@@ -145,6 +153,8 @@ class Work:
         """Each step in turn; after one that failed the others are recorded as not run."""
         if self.plan.schedule.task is Task.maintenance:
             maintain(self.settings, self.project_dir, self.run_id, self.progress)
+        elif self.plan.builds:
+            self._close_gates()
         total = DbtResult()
         reports: list[StepReport] = []
         for position, step in enumerate(self.plan.steps):
@@ -161,7 +171,7 @@ class Work:
                 self.dbt,
                 ["retry", "--state", str(self._resume)]
                 if position == first
-                else [*arguments, "--selector", step.selector],
+                else [*arguments, *self._gates.selection(self.dbt, step.selector)],
                 self.plan.schedule.retries,
                 run_id=self.run_id,
                 progress=self.progress,
@@ -172,7 +182,10 @@ class Work:
             total = total.then(outcome.result)
             status = "succeeded" if outcome.result.succeeded else "failed"
             detail = "\n".join(outcome.result.failures) or None
-            self._record_step(position, step, status, attempts=outcome.attempts, detail=detail)
+            self._record_step(
+                position, step, status, attempts=outcome.attempts, detail=detail,
+                built=outcome.result.built,
+            )  # fmt: skip
             reports.append(StepReport(step.selector, status, outcome.attempts))
         return total, reports
 
@@ -185,6 +198,11 @@ class Work:
         counts: dict[str, int],
     ) -> RunReport:
         status = "succeeded" if result.succeeded else "failed"
+        if result.succeeded and self.plan.builds:
+            publish(
+                self.settings, self.dbt, self.history.engine, self.lease, run_id=self.run_id,
+                as_of=self.as_of, left_out=self._gates.left_out,
+            )  # fmt: skip
         self._finish(
             status,
             fingerprint=fingerprint if result.succeeded else None,
@@ -192,6 +210,12 @@ class Work:
             **counts,
         )
         return self._report(status, report, result, steps)
+
+    def _close_gates(self) -> None:
+        """Find out what stale sources hold back, and record it."""
+        selectors = {step.selector for step in self.plan.steps}
+        self._gates = find_gates(self.settings, self.dbt, selectors, self.as_of)
+        record_gates(self.history.engine, self.run_id, self._gates.closed, self.lease)
 
     @contextlib.contextmanager
     def _guarded(self) -> Iterator[Stop]:
@@ -256,6 +280,7 @@ class Work:
         *,
         attempts: int = 0,
         detail: str | None = None,
+        built: Collection[str] = (),
     ) -> None:
         with self.history.engine.begin() as connection:
             self.lease.fence(connection)
@@ -267,6 +292,7 @@ class Work:
                 status,
                 attempts=attempts,
                 detail=detail,
+                built=built,
             )
 
     def _report(
@@ -284,4 +310,5 @@ class Work:
             report,
             result or DbtResult(),
             tuple(steps),
+            self._gates.closed,
         )

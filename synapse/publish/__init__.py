@@ -1,0 +1,1 @@
+"""What dashboards, serving and exposures read: audited tables behind one pointer (ADR 12)."""

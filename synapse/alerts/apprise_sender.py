@@ -9,9 +9,11 @@ from __future__ import annotations
 import logging
 import re
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import apprise
+from apprise.exception import AppriseImproperlyConfigured
 
 from synapse.alerts.model import AnyApprise, Channel, Email, PagerDuty, Severity, Slack, Teams
 from synapse.alerts.notice import Notice
@@ -58,33 +60,46 @@ class AppriseSender:
             )
         if not taken:
             raise NotSentError(
-                f"it answered HTTP {ear.status}" if ear.status else "it cannot be reached",
+                f"it answered HTTP {ear.status}" if ear.status else "it cannot be reached, or refuses",
                 is_worth_repeating=ear.status is None or ear.status in _WORTH_REPEATING,
             )
 
     def _plugin(self, notice: Notice | None) -> apprise.NotifyBase | None:
         """A plugin of its own for each notice: apprise keeps pauses between those of one."""
         channel = self._channel
+        # The plugin itself: apprise's own lookup loads all 130 of them first.
         if isinstance(channel, PagerDuty):
-            return self._instance(self._pagerduty(channel, notice))
+            from apprise.plugins.pagerduty import NotifyPagerDuty
+
+            return self._instance(NotifyPagerDuty, self._pagerduty(channel, notice))
         if isinstance(channel, Email):
-            return self._instance(self._email(channel))
-        if isinstance(channel, Slack | Teams):
-            schema = "slack" if isinstance(channel, Slack) else "workflows"
-            plugin = apprise.plugins.N_MGR[schema]
-            found = plugin.parse_native_url(channel.url)
-            return self._instance({**found, "schema": schema}) if found else None
+            from apprise.plugins.email import NotifyEmail
+
+            return self._instance(NotifyEmail, self._email(channel))
+        if isinstance(channel, Slack):
+            from apprise.plugins.slack import NotifySlack
+
+            return self._instance(NotifySlack, NotifySlack.parse_native_url(channel.url))
+        if isinstance(channel, Teams):
+            from apprise.plugins.workflows import NotifyWorkflows
+
+            return self._instance(NotifyWorkflows, NotifyWorkflows.parse_native_url(channel.url))
         assert isinstance(channel, AnyApprise)
         found = apprise.Apprise.instantiate(channel.url, asset=self._asset)
         return found if isinstance(found, apprise.NotifyBase) else None
 
-    def _instance(self, values: dict[str, Any]) -> apprise.NotifyBase | None:
-        made = apprise.Apprise.instantiate({**values, **self._times}, asset=self._asset)
-        return made if isinstance(made, apprise.NotifyBase) else None
+    def _instance(
+        self, plugin: Callable[..., apprise.NotifyBase], values: dict[str, Any] | None
+    ) -> apprise.NotifyBase | None:
+        if values is None:
+            return None
+        try:
+            return plugin(**{**values, **self._times, "asset": self._asset})
+        except AppriseImproperlyConfigured:
+            return None
 
     def _pagerduty(self, channel: PagerDuty, notice: Notice | None) -> dict[str, Any]:
         values: dict[str, Any] = {
-            "schema": "pagerduty",
             # Events API v2 knows the integration's key only; apprise asks for both.
             "apikey": channel.key,
             "integrationkey": channel.key,
@@ -109,7 +124,7 @@ class AppriseSender:
     def _email(self, channel: Email) -> dict[str, Any]:
         security = "insecure" if channel.security == "none" else channel.security
         return {
-            "schema": "mailto" if channel.security == "none" else "mailtos",
+            "secure": channel.security != "none",
             "host": channel.sender.rpartition("@")[2].rstrip(">"),
             "smtp_host": channel.host,
             "port": channel.port,

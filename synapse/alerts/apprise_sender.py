@@ -60,7 +60,9 @@ class AppriseSender:
             )
         if not taken:
             raise NotSentError(
-                f"it answered HTTP {ear.status}" if ear.status else "it cannot be reached, or refuses",
+                f"it answered HTTP {ear.status}"
+                if ear.status
+                else "it cannot be reached, or refuses",
                 is_worth_repeating=ear.status is None or ear.status in _WORTH_REPEATING,
             )
 

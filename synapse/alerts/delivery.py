@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy import delete, or_, select, update
 from sqlalchemy.engine import Engine
@@ -29,7 +29,7 @@ from synapse.alerts.notice import Notice
 from synapse.alerts.sender import NotSentError, Patience, Sender, sender_of
 from synapse.alerts.tables import NOTICES
 from synapse.errors import SynapseError
-from synapse.runner.clock import utc_now
+from synapse.runner.clock import naive_utc, utc_now
 
 _CLAIM = timedelta(minutes=3)
 _GIVE_UP = timedelta(days=7)
@@ -54,10 +54,13 @@ class Delivery:
         self._patience = patience or Patience()
         self._threads: dict[str, threading.Thread] = {}
 
-    def deliver(self) -> Told:
-        """Deliver what waits; whatever does not get through is left for the next time."""
+    def deliver(self, now: datetime) -> Told:
+        """Deliver what waits; whatever does not get through is left for the next time.
+
+        now: of the look (aware), by which a notice is old.
+        """
         told = Told()
-        self._give_up(told)
+        self._give_up(told, now)
         deadline = time.monotonic() + self._patience.total_seconds
         waiting = self._channels()
         begun = []
@@ -154,8 +157,8 @@ class Delivery:
             f"{count} notices for `{channel}` were dropped: it is declared no more"
         )
 
-    def _give_up(self, told: Told) -> None:
-        old = (NOTICES.c.state == "waiting", NOTICES.c.made_at < utc_now() - _GIVE_UP)
+    def _give_up(self, told: Told, now: datetime) -> None:
+        old = (NOTICES.c.state == "waiting", NOTICES.c.made_at < naive_utc(now) - _GIVE_UP)
         with self._engine.begin() as connection:
             count = connection.execute(delete(NOTICES).where(*old)).rowcount
         if count:

@@ -90,14 +90,14 @@ class RunsSeen:
         return run.status == "running" and late
 
     def _read(self) -> Iterator[SeenRun]:
-        runs, plans = SCHEDULE_RUNS.c, RUN_PLANS.c
+        runs, plans, now = SCHEDULE_RUNS.c, RUN_PLANS.c, self._facts.now
         query = (
             select(
                 runs.run_id, runs.schedule, runs.status, runs.as_of, runs.started_at,
                 runs.finished_at, runs.detail, plans.covers, plans.is_backfill,
             )
             .join(RUN_PLANS, plans.run_id == runs.run_id, isouter=True)
-            .where(runs.started_at >= naive_utc(self._facts.now - _WINDOW))
+            .where(runs.started_at.between(naive_utc(now - _WINDOW), naive_utc(now)))
             .order_by(runs.started_at.desc(), runs.run_id)
         )  # fmt: skip
         with self._facts.engine.connect() as connection:

@@ -78,7 +78,7 @@ class Watch:
             self._changes(name, found, look, dry_run)
         if not dry_run:
             self._rules_gone(look)
-            look.told = self._delivery.deliver()
+            look.told = self._delivery.deliver(look.at)
             look.problems += look.told.problems
         return look
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from typing import Any
 
@@ -159,6 +160,13 @@ def looker(settings: Settings, project: Path, patience: Patience = PATIENT) -> C
             watch.close()
 
     return look
+
+
+def look_at(settings: Settings, project: Path, moments: list[datetime], ready: Barrier) -> None:
+    """Look at each moment when the other processes do."""
+    for moment in moments:
+        ready.wait(60)
+        looker(settings, project)(moment)
 
 
 def settings_in(folder: Path) -> Settings:

@@ -50,7 +50,11 @@ def _alerting(settings: Settings, project: Path) -> Iterator[None]:
     finally:
         from synapse.alerts.after_run import after_run
 
-        after_run(settings, project, lambda sentence: err.print(sentence, highlight=False))
+        after_run(settings, project, _tell)
+
+
+def _tell(sentence: str) -> None:
+    err.print(sentence, highlight=False, markup=False, soft_wrap=True)
 
 
 def run_command(

@@ -5,6 +5,10 @@ from __future__ import annotations
 import multiprocessing
 import os
 import re
+import signal
+import subprocess
+import sys
+import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import replace
@@ -42,6 +46,7 @@ CHANNELS = """
   on_call: {kind: pagerduty, key: "${PAGER_KEY}"}
   chat: {kind: slack, url: "${HOOK}"}"""
 BROKEN = "dim_users: Binder Error: maria@example.com"
+SCHEDULER = Path(__file__).with_name("scheduler_process.py")
 SPAWN = multiprocessing.get_context("spawn")
 
 
@@ -327,6 +332,23 @@ def test_the_sentinel_takes_up_a_changed_file(store: Store, tmp_path: Path, onli
     look()
     look()
     assert actions(online) == ["trigger"]
+
+
+def test_a_scheduler_tells_what_it_finds_while_nothing_runs(
+    store: Store, tmp_path: Path, online: Web
+) -> None:
+    project = declare(tmp_path / "project", rule("failed_run"), channels=CHANNELS)
+    store.run("hourly", datetime.now(UTC), status="failed", detail=BROKEN, scheduled=False)
+    command = [sys.executable, str(SCHEDULER), store.settings.state, str(project)]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as scheduler:
+        try:
+            deadline = time.monotonic() + 60
+            while len(online.requests) < 2 and time.monotonic() < deadline:
+                time.sleep(0.05)
+        finally:
+            scheduler.send_signal(signal.SIGTERM)
+    assert actions(online) == ["trigger"]
+    assert len(online.of(SLACK)) == 1
 
 
 @pytest.fixture(scope="module")

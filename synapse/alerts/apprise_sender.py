@@ -81,14 +81,16 @@ class AppriseSender:
         if isinstance(channel, Slack):
             from apprise.plugins.slack import NotifySlack
 
-            return self._instance(NotifySlack, NotifySlack.parse_native_url(channel.url))
+            found = NotifySlack.parse_native_url(channel.url)  # type: ignore[no-untyped-call]
+            return self._instance(NotifySlack, found)
         if isinstance(channel, Teams):
             from apprise.plugins.workflows import NotifyWorkflows
 
-            return self._instance(NotifyWorkflows, NotifyWorkflows.parse_native_url(channel.url))
+            found = NotifyWorkflows.parse_native_url(channel.url)  # type: ignore[no-untyped-call]
+            return self._instance(NotifyWorkflows, found)
         assert isinstance(channel, AnyApprise)
-        found = apprise.Apprise.instantiate(channel.url, asset=self._asset)
-        return found if isinstance(found, apprise.NotifyBase) else None
+        plugin = apprise.Apprise.instantiate(channel.url, asset=self._asset)
+        return plugin if isinstance(plugin, apprise.NotifyBase) else None
 
     def _instance(
         self, plugin: Callable[..., apprise.NotifyBase], values: dict[str, Any] | None

@@ -48,4 +48,5 @@ def shown(span: timedelta) -> str:
     minutes = span.total_seconds() / 60
     if minutes < 120:
         return f"{minutes:.0f} min"
-    return f"{minutes / 60:.1f} h" if minutes < 48 * 60 else f"{minutes / 1440:.1f} d"
+    number, unit = (minutes / 60, "h") if minutes < 48 * 60 else (minutes / 1440, "d")
+    return f"{number:.1f}".removesuffix(".0") + f" {unit}"

@@ -37,7 +37,7 @@ def product_errors(rule: ErrorRateRule, facts: Facts) -> Iterator[Condition]:
         f"{rate:.2%}",
         f"{rule.over:.2%}",
         figure.run_id,
-        "synapse figures",
+        "synapse metrics query error_rate api_requests --by day",
     )
 
 

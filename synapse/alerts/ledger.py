@@ -93,6 +93,8 @@ class AlertLedger:
         version, standing = before or (0, Standing())
         after, kind = step(standing, condition.is_bad, now, hold=terms.hold, repeat=terms.repeat)
         if after == standing:
+            if condition.is_bad and standing.state is State.firing:
+                self._refresh(terms, condition, version)
             return None
         notice = None
         if kind is not None:
@@ -103,6 +105,16 @@ class AlertLedger:
             if notice is not None:
                 _tell(connection, notice, after.episode, terms.channels, now)
         return notice
+
+    def _refresh(self, terms: Terms, condition: Condition, version: int) -> None:
+        """Keep what is the matter now, for whoever lists what fires; nobody is told of it."""
+        same = (
+            ALERTS.c.rule == terms.rule,
+            ALERTS.c.subject == condition.subject,
+            ALERTS.c.version == version,
+        )
+        with self._engine.begin() as connection:
+            connection.execute(update(ALERTS).where(*same).values(**_told_of(condition)))
 
     def firing(self) -> list[Firing]:
         """What is firing now, longest first."""
@@ -175,10 +187,7 @@ def _put(
         "sent": after.sent,
         "severity": terms.severity,
         "owner": terms.owner,
-        "sentence": condition.sentence,
-        "value": condition.value,
-        "limit": condition.limit,
-        "run_id": condition.run_id,
+        **_told_of(condition),
         "resolved_at": naive_utc(now) if is_over else None,
     }
     if version:
@@ -193,6 +202,15 @@ def _put(
     except IntegrityError:
         return False
     return True
+
+
+def _told_of(condition: Condition) -> dict[str, object]:
+    return {
+        "sentence": condition.sentence,
+        "value": condition.value,
+        "limit": condition.limit,
+        "run_id": condition.run_id,
+    }
 
 
 def _tell(

@@ -104,7 +104,7 @@ def failed_runs(rule: FailedRunRule, facts: Facts, seen: RunsSeen) -> Iterator[C
             status,
             "succeeded",
             run.run_id,
-            f"synapse retry (or: synapse run {name})",
+            "synapse retry",
         )
 
 

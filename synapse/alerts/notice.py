@@ -71,7 +71,9 @@ def make_notice(
     # What is well has no sentence about what is the matter.
     what = condition.subject if kind is Kind.recovery else condition.sentence
     lines = [
-        f"value {condition.value}, limit {condition.limit}" if condition.value else "",
+        f"value {condition.value}, limit {condition.limit}"
+        if condition.value and kind is not Kind.recovery
+        else "",
         f"since {since:%Y-%m-%d %H:%M} UTC"
         + (f", over at {now:%Y-%m-%d %H:%M} UTC" if kind is Kind.recovery else "")
         + (f", notice {standing.sent}" if kind is Kind.repeat else ""),

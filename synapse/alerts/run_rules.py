@@ -120,7 +120,8 @@ def failed_checks(rule: FailedChecksRule, facts: Facts, seen: RunsSeen) -> Itera
         yield Condition(
             name,
             bool(tests),
-            f"{len(tests)} checks of {name} failed on {rows:,} rows: {_some(tests)}",
+            f"{len(tests)} check{'s' if len(tests) > 1 else ''} of {name} failed on {rows:,} rows: "
+            f"{_some(tests)}",
             str(len(tests)),
             "0",
             run.run_id,

@@ -132,7 +132,7 @@ def the_web(folder: Path) -> Iterator[Web]:
                     authority.issue_cert(host).configure_cert(contexts[host])
             self.connection = contexts[host].wrap_socket(self.connection, server_side=True)
             self.rfile = self.connection.makefile("rb")
-            self.wfile = self.connection.makefile("wb", buffering=0)  # type: ignore[assignment]
+            self.wfile = self.connection.makefile("wb", buffering=0)
             self.host, self.close_connection = host, False
             while not self.close_connection:
                 self.handle_one_request()

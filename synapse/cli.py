@@ -18,6 +18,7 @@ import typer
 from rich.table import Table
 
 from synapse import __version__
+from synapse.commands_alerts import alerts_app
 from synapse.commands_cost import cost_command
 from synapse.commands_drill import drill_command
 from synapse.commands_metrics import metrics_app
@@ -47,6 +48,7 @@ app = typer.Typer(
     help="From what DMS and Kafka Connect land to the figures that the product is run on.",
 )
 app.add_typer(quarantine_app, name="quarantine")
+app.add_typer(alerts_app, name="alerts")
 app.add_typer(metrics_app, name="metrics")
 app.add_typer(new_app, name="new")
 add_run_commands(app)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -20,7 +23,7 @@ from synapse.project import find_project
 from synapse.run_report import say_dry_run, say_one_of_many, say_run
 from synapse.runner.clock import parse_date, resolve_as_of
 from synapse.settings import Settings
-from synapse.terminal import out, print_json, progress_bar
+from synapse.terminal import err, out, print_json, progress_bar
 
 WaitOption = Annotated[
     float, typer.Option("--wait", min=0, help="Seconds to wait for another run's lease.")
@@ -37,6 +40,21 @@ def add_run_commands(app: typer.Typer) -> None:
     app.command("backfill", epilog="Example: synapse backfill --from 2026-06-01 --to 2026-06-28")(
         backfill_command
     )
+
+
+@contextlib.contextmanager
+def _alerting(settings: Settings, project: Path) -> Iterator[None]:
+    """Tell whom it concerns, however the run ended; what it did stands as it is."""
+    try:
+        yield
+    finally:
+        from synapse.alerts.after_run import after_run
+
+        after_run(settings, project, _tell)
+
+
+def _tell(sentence: str) -> None:
+    err.print(sentence, highlight=False, markup=False, soft_wrap=True)
 
 
 def run_command(
@@ -88,7 +106,7 @@ def run_command(
     from synapse.runner.service import run
 
     try:
-        with progress_bar(schedule) as progress:
+        with _alerting(settings, project), progress_bar(schedule) as progress:
             report = run(
                 settings,
                 project,
@@ -120,8 +138,9 @@ def retry_command(
     from synapse.runner.retry import retry
 
     settings = Settings.load(lake=lake, target=target.value)
-    with progress_bar("retry") as progress:
-        report = retry(settings, find_project(project_dir), progress=progress, wait=wait)
+    project = find_project(project_dir)
+    with _alerting(settings, project), progress_bar("retry") as progress:
+        report = retry(settings, project, progress=progress, wait=wait)
     print_json(report) if as_json else say_run(report)
     if report.status == "failed":
         raise typer.Exit(1)

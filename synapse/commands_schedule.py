@@ -80,6 +80,7 @@ def schedule_command(
     """Run what schedules.yml declares, until told to stop (SIGTERM, Ctrl+C)."""
     import structlog
 
+    from synapse.alerts.after_run import Sentinel
     from synapse.schedules.load import load_schedules
     from synapse.schedules.scheduler import Command, Scheduler
 
@@ -94,7 +95,11 @@ def schedule_command(
         ],
     )
     scheduler = Scheduler(
-        settings, load_schedules(project), Command.of(settings, project), log.info
+        settings,
+        load_schedules(project),
+        Command.of(settings, project),
+        log.info,
+        Sentinel(settings, project, log.warning),
     )
     scheduler.run()
 

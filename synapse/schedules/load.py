@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from pydantic import ValidationError
 
 from synapse.errors import SynapseError
 from synapse.schedules.model import Schedule, ScheduleFile, Schedules
+from synapse.schedules.refusal import nearest, refusal
 from synapse.schedules.yaml_lines import LinedYaml, Location, read_yaml
 
 FILE = "schedules.yml"
@@ -34,7 +34,7 @@ def load_schedules(project_dir: Path) -> Schedules:
     try:
         declared = ScheduleFile.model_validate(document.value)
     except ValidationError as error:
-        raise SynapseError(_first_sentence(document, error)) from error
+        raise SynapseError(refusal(document, error, _fields_at, _hint)) from error
     schedules = Schedules(dict(declared.schedules), dict(declared.table_groups))
     selectors = selector_names(project_dir)
     _refuse_twins(document, schedules)
@@ -53,31 +53,16 @@ def selector_names(project_dir: Path) -> tuple[str, ...]:
     return tuple(str(entry.get("name")) for entry in entries if isinstance(entry, dict))
 
 
-def _first_sentence(document: LinedYaml, error: ValidationError) -> str:
-    # A setting misspelt is also one that is missing: the first says more.
-    first = min(error.errors(), key=lambda each: each["type"] != "extra_forbidden")
-    location: Location = tuple(part for part in first["loc"] if part != "[key]")
-    where = ".".join(str(part) for part in location) or "the file"
-    message = first["msg"].removeprefix("Value error, ")
-    if first["type"] == "extra_forbidden":
-        known = _fields_at(location)
-        message = f"is no setting here{_nearest(str(location[-1]), known)}"
-    elif first["type"] == "missing":
-        message = "is missing: add it"
-    elif first["type"] == "enum" and "retries" in location:
-        message = f"{message}; errors of other kinds come again however often one tries"
-    return f"{document.at(*location)}: `{where}` {message}"
-
-
 def _fields_at(location: Location) -> Iterable[str]:
     if len(location) == 3 and location[0] == "schedules":
         return Schedule.model_fields
     return ScheduleFile.model_fields if len(location) == 1 else ("cents", "scanned_megabytes")
 
 
-def _nearest(name: str, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(name, list(known), 1)
-    return f": did you mean `{close[0]}`?" if close else f"; there are {', '.join(known)}"
+def _hint(kind: str, location: Location) -> str:
+    if kind == "enum" and "retries" in location:
+        return "; errors of other kinds come again however often one tries"
+    return ""
 
 
 def _refuse_twins(document: LinedYaml, schedules: Schedules) -> None:
@@ -118,7 +103,7 @@ def _check_references(
                 "selectors",
                 number,
                 f"schedule `{name}` selects `{selector}`, which selectors.yml does not "
-                f"have{_nearest(selector, selectors)}",
+                f"have{nearest(selector, selectors)}",
             )
     known = [*schedules.by_name, *selectors]
     for number, need in enumerate(schedule.needs):
@@ -127,7 +112,7 @@ def _check_references(
                 "needs",
                 number,
                 f"schedule `{name}` needs `{need}`, which is neither a schedule nor a selector of "
-                f"selectors.yml{_nearest(need, known)}",
+                f"selectors.yml{nearest(need, known)}",
             )
     for number, group in enumerate(schedule.table_groups):
         if group not in schedules.table_groups or group in _TAKEN_GROUPS:
@@ -135,7 +120,7 @@ def _check_references(
                 "table_groups",
                 number,
                 f"schedule `{name}` writes table group `{group}`, which is not declared"
-                f"{_nearest(group, schedules.table_groups)}",
+                f"{nearest(group, schedules.table_groups)}",
             )
 
 

@@ -34,6 +34,7 @@ from synapse.state_store import open_store
 SWEEP_SECONDS = 30.0
 """So often it looks for what another scheduler left, or a clock that jumped has passed over."""
 POLL_SECONDS = 2.0
+LOOK_SECONDS = 60.0
 STOP_SECONDS = 60.0
 _ON_TIME = timedelta(seconds=90)
 _MOST_MISSED = 1_000
@@ -75,12 +76,19 @@ class Scheduler:
     """One scheduler; any number of them may work on one state store."""
 
     def __init__(
-        self, settings: Settings, schedules: Schedules, command: Command, say: Say
+        self,
+        settings: Settings,
+        schedules: Schedules,
+        command: Command,
+        say: Say,
+        look_after: Callable[[], None] | None = None,
     ) -> None:
+        """look_after: called every minute, however busy the schedules are; it raises nothing."""
         self._settings = settings
         self._schedules = schedules
         self._command = command
         self._say = say
+        self._look_after = look_after
         self._timezone = settings.business_timezone
         self._engine = open_store(settings.state)
         self._occurrences = Occurrences(self._engine)
@@ -98,7 +106,7 @@ class Scheduler:
         logging.getLogger("apscheduler").setLevel(logging.ERROR)
         executor = ThreadPoolExecutor(len(self._schedules.by_name))
         clock = BackgroundScheduler(
-            executors={"default": executor},
+            executors={"default": executor, "besides": ThreadPoolExecutor(1)},
             timezone=UTC,
             # However late a job comes, it does what is due by then, in one go.
             job_defaults={"misfire_grace_time": None, "coalesce": True},
@@ -112,6 +120,10 @@ class Scheduler:
                 seconds=SWEEP_SECONDS,
                 next_run_time=datetime.now(UTC),
                 id=f"{name}-sweep",
+            )
+        if self._look_after is not None:
+            clock.add_job(
+                self._look_after, "interval", seconds=LOOK_SECONDS, executor="besides", id="look"
             )
         clock.start()
         self._say("scheduler started", schedules=list(self._schedules.by_name))

@@ -1,0 +1,1 @@
+"""alerts.yml: what somebody has to be told, whom, by which way, and how often."""

@@ -1,0 +1,128 @@
+"""What gold says at the end of a run, kept in the state store: rules read no warehouse."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import BigInteger, Column, DateTime, String, Table, select
+from sqlalchemy.engine import Engine
+
+from synapse.alerts.tables import METADATA
+from synapse.errors import SynapseError
+from synapse.runner.clock import naive_utc
+from synapse.settings import Settings
+from synapse.state_store import put
+
+if TYPE_CHECKING:
+    from mypy_boto3_athena.client import AthenaClient
+
+ERROR_RATES = Table(
+    "alert_error_rates",
+    METADATA,
+    Column("figure", String(32), primary_key=True),
+    Column("hour_at", DateTime, nullable=False),
+    Column("request_count", BigInteger, nullable=False),
+    Column("error_count", BigInteger, nullable=False),
+    Column("run_id", String(64)),
+    Column("noted_at", DateTime, nullable=False),
+)
+_LAST = "last_complete_hour"
+_QUERY = (
+    "select cast(hour_at as varchar) as hour_at, request_count, error_count "
+    "from {gold}.rpt_error_rate_hourly where is_complete order by hour_at desc limit 1"
+)
+_ATHENA_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class ErrorRate:
+    """Requests of one complete hour (rule R12). hour_at: aware."""
+
+    hour_at: datetime
+    request_count: int
+    error_count: int
+    run_id: str | None = None
+
+
+def note_error_rate(engine: Engine, settings: Settings, run_id: str | None) -> None:
+    """Keep what the warehouse says of the last complete hour; nothing where it has no such hour.
+
+    Raises SynapseError where the warehouse cannot be asked.
+    """
+    read: Callable[[Settings], tuple[Any, ...] | None] = (
+        _from_athena if settings.target == "athena" else _from_duckdb
+    )
+    row = read(settings)
+    if row is None:
+        return
+    hour_at = datetime.fromisoformat(str(row[0]))
+    values: dict[str, object] = {
+        "hour_at": naive_utc(hour_at),
+        "request_count": int(row[1]),
+        "error_count": int(row[2]),
+        "run_id": run_id,
+        "noted_at": naive_utc(datetime.now(UTC)),
+    }
+    with engine.begin() as connection:
+        put(connection, ERROR_RATES, {"figure": _LAST}, values)
+
+
+def last_error_rate(engine: Engine) -> ErrorRate | None:
+    """What was kept last."""
+    with engine.connect() as connection:
+        row = connection.execute(select(ERROR_RATES)).one_or_none()
+    if row is None:
+        return None
+    hour_at = row.hour_at.replace(tzinfo=UTC)
+    return ErrorRate(hour_at, row.request_count, row.error_count, row.run_id)
+
+
+def _from_duckdb(settings: Settings) -> tuple[Any, ...] | None:
+    import duckdb
+
+    from synapse.runner.context import connect_warehouse
+
+    if not settings.warehouse.is_file():
+        return None
+    with connect_warehouse(settings.warehouse, read_only=True) as connection:
+        try:
+            return connection.execute(_QUERY.format(gold="gold")).fetchone()
+        except duckdb.CatalogException:
+            return None  # nothing has been built yet
+
+
+def _from_athena(_: Settings) -> tuple[Any, ...] | None:
+    from synapse.athena.deployment import target_schema
+    from synapse.athena.executions import athena_client, workgroup
+
+    client = athena_client()
+    staging = os.environ.get("SYNAPSE_ATHENA_STAGING")
+    query_id = client.start_query_execution(
+        QueryString=_QUERY.format(gold=target_schema()),
+        WorkGroup=workgroup(),
+        # A workgroup may say where by itself.
+        ResultConfiguration={"OutputLocation": staging} if staging else {},
+    )["QueryExecutionId"]
+    _await(client, query_id)
+    rows = client.get_query_results(QueryExecutionId=query_id)["ResultSet"]["Rows"]
+    # The first row holds the columns' names.
+    return tuple(field.get("VarCharValue") for field in rows[1]["Data"]) if len(rows) > 1 else None
+
+
+def _await(client: AthenaClient, query_id: str) -> None:
+    deadline = time.monotonic() + _ATHENA_SECONDS
+    while True:
+        status = client.get_query_execution(QueryExecutionId=query_id)["QueryExecution"]["Status"]
+        state = status.get("State")
+        if state == "SUCCEEDED":
+            return
+        if state in ("FAILED", "CANCELLED") or time.monotonic() > deadline:
+            raise SynapseError(
+                f"Athena did not tell the product's error rate: query {query_id} is {state}"
+            )
+        time.sleep(0.5)

@@ -1,0 +1,118 @@
+"""The runs of the last weeks as the rules ask for them, from the state store."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+
+import orjson
+from sqlalchemy import func, select
+
+from synapse.alerts.condition import Facts
+from synapse.runner.clock import naive_utc
+from synapse.runner.history import SCHEDULE_RUNS
+from synapse.runner.run_ledger import RUN_PLANS
+from synapse.schedules.claims import OCCURRENCES
+
+# A weekly schedule that was missed twice is still seen.
+_WINDOW = timedelta(days=22)
+_GOOD = ("succeeded", "unchanged")
+# What dbt says of a failed test; the sentences begin with the node's name (runner/dbt.py).
+_FAILED_TEST = re.compile(r"^([A-Za-z0-9_]+): Got ([0-9]+) results?, configured to fail")
+_NODE = re.compile(r"^([A-Za-z0-9_]+): ")
+# The holder of a run ends it at its time-out; one that is silent much longer was killed.
+_SILENT = timedelta(minutes=5)
+
+
+@dataclass(frozen=True)
+class SeenRun:
+    """A run; moments are aware. covers: the schedules that it stands for."""
+
+    run_id: str
+    schedule: str
+    status: str
+    covers: tuple[str, ...]
+    as_of: datetime
+    started_at: datetime
+    finished_at: datetime | None
+    detail: str
+
+    @property
+    def failed_tests(self) -> dict[str, int]:
+        """Tests that failed, by name, with the number of rows at fault. Nothing of the rows."""
+        found = (_FAILED_TEST.match(line) for line in self.detail.splitlines())
+        return {match[1]: int(match[2]) for match in found if match}
+
+    @property
+    def failed_nodes(self) -> tuple[str, ...]:
+        """What failed and is no test, by name."""
+        lines = [line for line in self.detail.splitlines() if not _FAILED_TEST.match(line)]
+        return tuple(match[1] for line in lines if (match := _NODE.match(line)))
+
+
+class RunsSeen:
+    """Reads what the rules about runs need, once each."""
+
+    def __init__(self, facts: Facts) -> None:
+        self._facts = facts
+
+    @cached_property
+    def runs(self) -> tuple[SeenRun, ...]:
+        """Newest first, those of backfills left out."""
+        return tuple(self._read())
+
+    @cached_property
+    def scheduled_since(self) -> datetime | None:
+        """The first time that any scheduler has dealt with; None where nobody schedules."""
+        query = select(func.min(OCCURRENCES.c.occurs_at))
+        with self._facts.engine.connect() as connection:
+            found = connection.execute(query).scalar()
+        return None if found is None else found.replace(tzinfo=UTC)
+
+    def good(self, schedule: str) -> tuple[SeenRun, ...]:
+        """Runs with success that stand for a schedule, newest first."""
+        return tuple(r for r in self.runs if r.status in _GOOD and schedule in r.covers)
+
+    def newest_ended(self, schedule: str) -> SeenRun | None:
+        """The newest run of a schedule that has ended, or is silent beyond its time-out."""
+        return next((r for r in self.runs if r.schedule == schedule and self._has_ended(r)), None)
+
+    def _has_ended(self, run: SeenRun) -> bool:
+        return run.status != "running" or self.is_silent(run)
+
+    def is_silent(self, run: SeenRun) -> bool:
+        """True for a run that says it is running and cannot be: nobody recorded its end."""
+        timeout = self._facts.schedules.by_name[run.schedule].timeout
+        late = self._facts.now - run.started_at > timeout + _SILENT
+        return run.status == "running" and late
+
+    def _read(self) -> Iterator[SeenRun]:
+        runs, plans, now = SCHEDULE_RUNS.c, RUN_PLANS.c, self._facts.now
+        query = (
+            select(
+                runs.run_id, runs.schedule, runs.status, runs.as_of, runs.started_at,
+                runs.finished_at, runs.detail, plans.covers, plans.is_backfill,
+            )
+            .join(RUN_PLANS, plans.run_id == runs.run_id, isouter=True)
+            .where(runs.started_at.between(naive_utc(now - _WINDOW), naive_utc(now)))
+            .order_by(runs.started_at.desc(), runs.run_id)
+        )  # fmt: skip
+        with self._facts.engine.connect() as connection:
+            for row in connection.execute(query):
+                if row.is_backfill:
+                    continue
+                covers = orjson.loads(row.covers) if row.covers else [row.schedule]
+                finished = row.finished_at
+                yield SeenRun(
+                    row.run_id,
+                    row.schedule,
+                    row.status,
+                    tuple(covers),
+                    row.as_of.replace(tzinfo=UTC),
+                    row.started_at.replace(tzinfo=UTC),
+                    None if finished is None else finished.replace(tzinfo=UTC),
+                    row.detail or "",
+                )

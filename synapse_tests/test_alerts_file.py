@@ -114,7 +114,8 @@ def test_the_file_that_synapse_brings_is_whole_and_tells_nobody(tmp_path: Path) 
     assert watched == set(schedules.by_name), "no schedule may be missed unseen"
     declared = load_declarations(PROJECT_DIR)
     named = {source for rule in alerts.rules.values() for source in getattr(rule, "sources", ())}
-    assert named <= {each.source for each in (*declared.tables, *declared.topics)}
+    tables = {table.source for table in declared.tables}
+    assert named <= tables | {topic.source for topic in declared.topics}
     # Its examples work as soon as somebody takes the marks away.
     commented = re.findall(r"^#(  [a-z_]+: \{.*\})$", OURS, re.MULTILINE)
     text = OURS.replace("channels: {}\n", "channels:\n" + "\n".join(commented) + "\n")

@@ -87,16 +87,18 @@ def begun(tmp_path_factory: pytest.TempPathFactory) -> World:
     world = World(settings, project, DbtProject(settings, project))
     report = world.run(LANDED)
     assert report.status == "succeeded", report.dbt.failures
+    for folder in (settings.lake, project):
+        shutil.copytree(folder, root / "begun" / folder.name)
     return world
 
 
 @pytest.fixture
-def world(begun: World, tmp_path: Path) -> World:
-    """A copy of it for one test."""
-    shutil.copytree(begun.settings.lake, tmp_path / "lake")
-    shutil.copytree(begun.project, tmp_path / "project")
-    settings = lake_settings(tmp_path / "lake")
-    return World(settings, tmp_path / "project", DbtProject(settings, tmp_path / "project"))
+def world(begun: World) -> World:
+    """The world as it had begun, in the same place: dbt need not parse it again."""
+    for folder in (begun.settings.lake, begun.project):
+        shutil.rmtree(folder)
+        shutil.copytree(folder.parent / "begun" / folder.name, folder)
+    return begun
 
 
 def naive(moment: datetime) -> datetime:
@@ -222,9 +224,11 @@ def test_what_was_never_built_has_no_readers(world: World) -> None:
 
 
 def test_an_earlier_as_of_is_not_held_back_by_what_landed_later(world: World) -> None:
-    report = world.run(LANDED - timedelta(days=30))
-    assert (report.status, report.gates) == ("succeeded", ())
-    assert set(world.built_at().values()) == {naive(LANDED - timedelta(days=30))}
+    def closed(as_of: datetime) -> bool:
+        return bool(find_gates(world.settings, world.dbt, ["probe"], as_of).closed)
+
+    assert closed(LANDED + LIMIT + timedelta(hours=1))
+    assert not closed(LANDED - timedelta(days=30))
 
 
 def test_a_source_that_never_landed_gates_nothing(begun: World, tmp_path: Path) -> None:
@@ -236,22 +240,18 @@ def test_a_source_that_never_landed_gates_nothing(begun: World, tmp_path: Path) 
 # --- tests that stop ------------------------------------------------------------------------------
 
 
-def with_test(world: World, severity: str) -> None:
-    """A test of `base` that fails."""
-    path = world.project / "models" / "gold" / "probe" / "probe.yml"
-    path.write_text(
-        path.read_text().replace(
-            "  - name: base\n",
-            "  - name: base\n    data_tests:\n      - dbt_utils.expression_is_true:\n"
-            "          arguments: {expression: id > 1}\n"
-            f"          config: {{severity: {severity}}}\n",
-        )
+def with_test(world: World, model: str, severity: str) -> None:
+    """A test of a model that fails."""
+    test = world.project / "tests" / f"test_of_{model}.sql"
+    test.parent.mkdir(exist_ok=True)
+    test.write_text(
+        "{{ config(severity='" + severity + "') }} select id from {{ ref('" + model + "') }}"
     )
 
 
 def test_a_failed_test_stops_what_reads_the_model_and_nothing_is_published(world: World) -> None:
     before = world.digest()
-    with_test(world, "error")
+    with_test(world, "base", "error")
     report = world.run(LANDED + timedelta(hours=2))
     assert report.status == "failed"
     assert report.dbt.statuses["fail"] == 1
@@ -261,8 +261,16 @@ def test_a_failed_test_stops_what_reads_the_model_and_nothing_is_published(world
     assert world.digest() == before
 
 
+def test_all_is_built_and_nothing_published_where_the_last_test_fails(world: World) -> None:
+    before = world.digest()
+    with_test(world, "below", "error")
+    assert world.run(LANDED + timedelta(hours=2)).status == "failed"
+    assert set(world.built_at().values()) == {naive(LANDED + timedelta(hours=2))}
+    assert world.digest() == before
+
+
 def test_a_test_that_warns_stops_nothing(world: World) -> None:
-    with_test(world, "warn")
+    with_test(world, "below", "warn")
     report = world.run(LANDED + timedelta(hours=2))
     assert report.status == "succeeded"
     assert report.dbt.statuses["warn"] == 1

@@ -54,6 +54,8 @@ class Death:
         # Where nothing was new, nothing lies between.
         if self._stage != "dbt" and "/dbt/" in what and ("/run/" in what or "/compiled/" in what):
             self._stage = "dbt"
+        if self._stage == "dbt" and "/published/" in what:
+            self._stage = "publish"
         self.steps[self._stage] += 1
         if (self._stage, self.steps[self._stage]) == self._at:
             if self._delay:

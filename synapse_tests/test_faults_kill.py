@@ -1,8 +1,8 @@
 """kill -9 at any point of a run: run again, and everything is as if nothing had happened.
 
-A life is one lake whose run is killed five times, each time further on (twice in ingest, between
-ingest and dbt, twice in dbt), and then let be. Points are seeded by the commit: every commit tries
-others; `make proof` tries a hundred.
+A life is one lake whose run is killed five times, each time further on (in ingest, between ingest
+and dbt, twice in dbt, and while it publishes or writes its end), and then let be. Points are seeded
+by the commit: every commit tries others; `make proof` tries a hundred.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from synapse.generate.service import generate
 from synapse.ingest.files import sha256_of
 from synapse.ingest.ledger import Ledger
 from synapse.ingest.quarantine import entries
+from synapse.publish.reading import open_published
 from synapse.settings import Settings
 from synapse.warehouse_compare import assert_same_warehouse
 from synapse_tests.commit import commit
@@ -34,7 +35,7 @@ from synapse_tests.ingest_lake import EVENTS, event, lines, new_lake
 from synapse_tests.lakes import PROJECT_DIR, is_full_proof, lake_settings
 
 LIVES = range(20) if is_full_proof() else range(2)
-PLAN = ("ingest", "ingest", "between", "dbt", "dbt")
+PLAN = ("ingest", "between", "dbt", "dbt", "publish")
 USERS, DAYS = 40, 8
 
 
@@ -155,6 +156,18 @@ def accounts(settings: Settings) -> tuple[Any, ...]:
     return totals, refused, taken
 
 
+def published_rows(settings: Settings) -> dict[str, int]:
+    """The tables that readers see, all of which can be read, with their number of rows."""
+    with open_published(settings) as connection:
+        tables = connection.execute("select table_name from information_schema.tables").fetchall()
+        found = {}
+        for (name,) in tables:
+            counted = connection.execute(f'select count(*) from published."{name}"').fetchone()
+            found[name] = int(counted[0]) if counted else -1
+    assert len(found) > 20
+    return found
+
+
 def assert_readers_see_whole_files(lake: Path) -> None:
     for folder in ("manifest", "consolidated", "quarantine", "retained"):
         for path in (lake / folder).rglob("*"):
@@ -203,6 +216,7 @@ def landed(undisturbed: Undisturbed, folder: Path) -> Settings:
 def assert_same(undisturbed: Undisturbed, settings: Settings, planned: object) -> None:
     assert accounts(settings) == accounts(undisturbed.settings), planned
     assert_same_warehouse(undisturbed.settings.warehouse, settings.warehouse)
+    assert published_rows(settings) == published_rows(undisturbed.settings)
     assert not [path for path in settings.lake.rglob("*.tmp") if path.is_file()]
 
 

@@ -17,6 +17,7 @@ from sqlalchemy.engine import Engine
 
 from synapse.publish.copies import SETS
 from synapse.publish.model import PublishedSet
+from synapse.publish.reading import open_published, published_set
 from synapse.publish.service import Publication
 from synapse.runner.lease import Lease, lease
 from synapse.settings import Settings
@@ -122,3 +123,24 @@ def publish_and_die_copying(settings: Settings, run: str, copies: int) -> None:
     with lease(settings.state, run) as held:
         threading.Thread(target=watch, daemon=True).start()
         publish_tables(settings, held, run)
+
+
+def unequal_copies(settings: Settings) -> list[str]:
+    """The tables of the published set that do not equal the warehouse's row for row."""
+    found = []
+    with open_published(settings) as connection:
+        connection.execute(f"attach '{settings.warehouse}' as warehouse (read_only)")
+        for name, table in published_set(settings).tables.items():
+            there, here = f"warehouse.{table.relation}", f"published.{name}"
+            types = connection.execute(f"describe {here}").fetchall()
+            count = connection.execute(f"select count(*) from {here}").fetchall()
+            differ = any(
+                connection.execute(
+                    f"select * from {one} except all select * from {other}"
+                ).fetchall()
+                for one, other in ((there, here), (here, there))
+            )
+            same_shape = {row[0]: row[1] for row in types} == table.columns
+            if differ or not same_shape or count != [(table.rows,)]:
+                found.append(name)
+    return found

@@ -15,11 +15,13 @@ from synapse.generate.service import generate
 from synapse.ingest.ledger import Ledger
 from synapse.ingest.quarantine import entries, show
 from synapse.ingest.service import IngestReport, ingest
+from synapse.publish.reading import published_set
 from synapse.runner.service import run
 from synapse.settings import Settings
 from synapse.warehouse_compare import compare_warehouses
 from synapse_tests.ingest_lake import AS_OF, EVENTS, Lake, event, lines, new_lake
 from synapse_tests.lakes import PROJECT_DIR, lake_settings
+from synapse_tests.publishing import unequal_copies
 from synapse_tests.s3_server import Bucket, s3_bucket
 from synapse_tests.test_ingest_recovery import READS, land_some_of_everything
 
@@ -147,6 +149,9 @@ def test_silver_and_gold_on_s3_equal_those_in_a_folder(bucket: Bucket, tmp_path:
         report = run(settings, PROJECT_DIR, schedule="daily", as_of=as_of)
         assert report.status == "succeeded", report.dbt.failures
     assert compare_warehouses(local.warehouse, remote.warehouse) == []
+    for settings in (local, remote):
+        assert len(published_set(settings).tables) == 30, "all that exposures read"
+        assert unequal_copies(settings) == []
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,7 @@ from synapse_tests.publishing import (
     publish_and_die,
     publish_and_die_copying,
     publish_tables,
+    unequal_copies,
     write_run,
 )
 from synapse_tests.s3_server import Bucket, s3_bucket
@@ -116,19 +117,10 @@ def test_a_copy_says_who_may_read_it() -> None:
 
 
 def test_copies_equal_the_warehouse_row_for_row(settings: Settings) -> None:
-    published = published_set(settings)
-    assert published.tables.keys() == set(TABLES)
-    with open_published(settings) as connection:
-        connection.execute(f"attach '{settings.warehouse}' as warehouse (read_only)")
-        for name, table in published.tables.items():
-            there, here = f"warehouse.{table.relation}", f"published.{name}"
-            for one, other in ((there, here), (here, there)):
-                assert not connection.execute(
-                    f"select * from {one} except all select * from {other}"
-                ).fetchall()
-            types = connection.execute(f"describe {here}").fetchall()
-            assert {row[0]: row[1] for row in types} == table.columns
-            assert table.rows == 500
+    assert published_set(settings).tables.keys() == set(TABLES)
+    assert unequal_copies(settings) == []
+    write_run(settings, "not published yet")
+    assert unequal_copies(settings) == list(TABLES)
 
 
 def test_what_a_run_did_not_build_is_not_copied_again(settings: Settings) -> None:

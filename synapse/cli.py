@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import orjson
 import typer
-from rich.table import Table
 
 from synapse import __version__
 from synapse.commands_cost import cost_command
@@ -24,6 +23,7 @@ from synapse.commands_new import new_app
 from synapse.commands_quarantine import quarantine_app
 from synapse.commands_run import add_run_commands
 from synapse.commands_schedule import add_schedule_commands
+from synapse.commands_status import add_status_commands
 from synapse.commands_tables import maintain_command, rollback_command
 from synapse.errors import SynapseError
 from synapse.options import AsOfOption, JsonOption, LakeOption, ProjectOption
@@ -49,6 +49,7 @@ app.add_typer(metrics_app, name="metrics")
 app.add_typer(new_app, name="new")
 add_run_commands(app)
 add_schedule_commands(app)
+add_status_commands(app)
 app.command("cost", epilog="Example: synapse cost --by model --lake s3://lake")(cost_command)
 app.command("maintain", epilog="Example: synapse maintain --target athena")(maintain_command)
 app.command("rollback", epilog="Example: synapse rollback 4f1c --target athena")(rollback_command)
@@ -232,43 +233,6 @@ def docs_command(lake: LakeOption = None, project_dir: ProjectOption = None) -> 
     with err.status("writing the docs site"):
         site = build_docs(settings, find_project(project_dir))
     out.print(f"Models, lineage and definitions: {site}", soft_wrap=True)
-
-
-@app.command("status", epilog="Example: synapse status --lake lake")
-def status_command(
-    lake: LakeOption = None,
-    limit: Annotated[int, typer.Option(min=1, help="How many runs to show.")] = 10,
-    as_json: JsonOption = False,
-) -> None:
-    """Show what ran, for which as-of, and what it refused."""
-    from synapse.runner.history import RunHistory
-
-    settings = Settings.load(lake=lake)
-    settings.require_lake()
-    history = RunHistory(settings.state)
-    runs = history.latest(limit)
-    history.close()
-    if as_json:
-        print_json(runs)
-        return
-    table = Table(title=f"Runs of {settings.location}", title_justify="left")
-    for heading in ("started (UTC)", "schedule", "as of (UTC)", "status", "seconds"):
-        table.add_column(heading)
-    for heading in ("landed", "duplicate", "quarantined"):
-        table.add_column(heading, justify="right")
-    for item in runs:
-        seconds = (item.finished_at - item.started_at).total_seconds() if item.finished_at else None
-        table.add_row(
-            f"{item.started_at:%Y-%m-%d %H:%M:%S}",
-            item.schedule,
-            f"{item.as_of:%Y-%m-%d %H:%M}",
-            item.status,
-            "–" if seconds is None else f"{seconds:.1f}",
-            f"{item.landed:,}",
-            f"{item.duplicate:,}",
-            f"{item.quarantined:,}",
-        )
-    out.print(table)
 
 
 @app.command("doctor", epilog="Example: synapse doctor --dms tasks.json --dms endpoints.json")

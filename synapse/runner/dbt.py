@@ -14,8 +14,10 @@ import orjson
 
 from synapse.errors import SynapseError
 from synapse.garbage import without_cycle_search
+from synapse.observe.nodes import NodeOutcome, SourceAge, node_outcomes
 from synapse.progress import Progress
 from synapse.project import PROFILES_DIR
+from synapse.runner.clock import utc_now
 from synapse.runner.error_class import ErrorClass, error_class
 from synapse.settings import Settings
 
@@ -38,6 +40,8 @@ class DbtResult:
     seconds: float = 0.0
     passing: tuple[ErrorClass | None, ...] = ()
     """For each failure the class of error that may pass by itself, or None."""
+    nodes: tuple[NodeOutcome | SourceAge, ...] = field(default=(), metadata={"is_internal": True})
+    """What became of each node; of one invocation, a sum of several has none."""
 
     @property
     def succeeded(self) -> bool:
@@ -295,7 +299,12 @@ def _summary(result: Any) -> DbtResult:
         elif status == "warn":
             warnings.append(sentence)
     return DbtResult(
-        statuses, failures, warnings, getattr(result, "elapsed_time", 0.0), tuple(passing)
+        statuses,
+        failures,
+        warnings,
+        getattr(result, "elapsed_time", 0.0),
+        tuple(passing),
+        node_outcomes(getattr(result, "results", []), utc_now()),
     )
 
 

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime, time, timedelta
+from typing import Any
 
+import duckdb
 import pyarrow as pa
-from sqlalchemy import Column, inspect, select
+from sqlalchemy import Column, func, inspect, select
 from sqlalchemy.engine import Engine
 
 from synapse.cost.ledger import QUERY_COSTS
 from synapse.ingest.tables import DRIFT, QUARANTINE, RUN_SOURCES, RUNS
+from synapse.observe.tables import ANOMALIES, NODE_RUNS, SOURCE_AGES
+from synapse.runner.clock import utc_now
 from synapse.runner.context import connect_warehouse
 from synapse.runner.history import SCHEDULE_RUNS
 from synapse.settings import Settings
@@ -17,14 +23,23 @@ from synapse.state_store import open_store
 
 _TEXT, _COUNT, _MOMENT = pa.string(), pa.int64(), pa.timestamp("us")
 _SQL_TYPES = {_TEXT: "varchar", _COUNT: "bigint", _MOMENT: "timestamp"}
+KEEP_RECORDED = timedelta(days=400)
+"""A year and the same weeks of the one before; what is older leaves the copies by run."""
+_RUNS_AT_ONCE, _MOST_RUNS = 200, 5_000
+_LOOK_BACK = timedelta(days=2)
 
 
 @dataclass(frozen=True)
 class Recorded:
-    """A table of the warehouse's ops schema: state store columns by the names they get there."""
+    """A table of the warehouse's ops schema: state store columns by the names they get there.
+
+    dated_by: of a table with very many rows a run, the moment by which they are dated. Of it a run
+    copies what is not there yet, rather than all.
+    """
 
     name: str
     columns: dict[str, tuple[Column[object], pa.DataType]]
+    dated_by: str | None = None
 
     @property
     def schema(self) -> pa.Schema:
@@ -97,6 +112,34 @@ RECORDED = (
             "first_submitted_at": _MOMENT, "last_ended_at": _MOMENT,
         }),
     ),
+    Recorded(
+        "recorded_anomalies",
+        _columns(ANOMALIES, {
+            "run_id": _TEXT, "kind": _TEXT, "subject": _TEXT, "schedule": _TEXT,
+            "observed": _COUNT, "median": _COUNT, "deviation": _COUNT, "points": _COUNT,
+            "as_of": _MOMENT, "found_at": _MOMENT,
+        }),
+    ),
+    Recorded(
+        "recorded_node_runs",
+        _columns(NODE_RUNS, {
+            "run_id": _TEXT, "unique_id": _TEXT, "schedule": _TEXT, "step": _TEXT,
+            "resource_type": _TEXT, "name": _TEXT, "status": _TEXT, "severity": _TEXT,
+            "model": _TEXT, "column_name": _TEXT,
+            "position": _COUNT, "attempt": _COUNT, "rows_affected": _COUNT, "failures": _COUNT,
+            "milliseconds": _COUNT, "as_of": _MOMENT, "started_at": _MOMENT,
+        }),
+        dated_by="started_at",
+    ),
+    Recorded(
+        "recorded_source_ages",
+        _columns(SOURCE_AGES, {
+            "run_id": _TEXT, "unique_id": _TEXT, "source": _TEXT, "status": _TEXT,
+            "age_seconds": _COUNT, "warn_after_seconds": _COUNT, "error_after_seconds": _COUNT,
+            "max_loaded_at": _MOMENT, "as_of": _MOMENT, "checked_at": _MOMENT,
+        }),
+        dated_by="checked_at",
+    ),
 )  # fmt: skip
 
 
@@ -116,27 +159,123 @@ def record_runs(settings: Settings) -> None:
             names = ", ".join(recorded.columns)
             connection.execute(f"insert into {table} ({names}) select {names} from recorded_rows")
             connection.unregister("recorded_rows")
+        engine = open_store(settings.state)
+        try:
+            for recorded in RECORDED:
+                if recorded.dated_by is not None:
+                    _append(connection, engine, recorded, recorded.dated_by)
+        finally:
+            engine.dispose()
         connection.commit()
 
 
+def _append(
+    connection: duckdb.DuckDBPyConnection, engine: Engine, recorded: Recorded, dated_by: str
+) -> None:
+    """Copy the runs that the table lacks, or has only in part, and drop what is too old."""
+    table = f"ops.{recorded.name}"
+    present = connection.execute(
+        "select column_name, lower(data_type) from information_schema.columns "
+        "where table_schema = 'ops' and table_name = ?",
+        [recorded.name],
+    ).fetchall()
+    if dict(present) != recorded.sql_types:
+        connection.execute(f"create or replace table {table} ({recorded.ddl})")
+    copied = dict(
+        connection.execute(f"select run_id, count(*) from {table} group by run_id").fetchall()
+    )
+    newest = connection.execute(f"select max({dated_by}) from {table}").fetchone()
+    since = newest[0] - _LOOK_BACK if newest and newest[0] else None
+    names = ", ".join(recorded.columns)
+    for some, rows in _missing(engine, recorded, dated_by, since, copied):
+        marks = ", ".join("?" for _ in some)
+        connection.execute(f"delete from {table} where run_id in ({marks})", list(some))
+        connection.register("recorded_rows", rows)
+        connection.execute(f"insert into {table} ({names}) select {names} from recorded_rows")
+        connection.unregister("recorded_rows")
+    connection.execute(f"delete from {table} where {dated_by} < ?", [utc_now() - KEEP_RECORDED])
+
+
+def _missing(
+    engine: Engine,
+    recorded: Recorded,
+    dated_by: str,
+    since: datetime | None,
+    copied: dict[str, int],
+) -> Iterator[tuple[Collection[str], pa.Table]]:
+    """The rows of runs that are not copied whole, some runs at a time, newest first."""
+    columns = [column for column, _ in recorded.columns.values()]
+    source = columns[0].table
+    with engine.connect() as connection:
+        if not inspect(connection).has_table(source.name):
+            return
+        moment = source.c[dated_by]
+        counts = select(source.c.run_id, func.count().label("rows")).group_by(source.c.run_id)
+        counts = counts.order_by(func.max(moment).desc()).limit(_MOST_RUNS)
+        if since is not None:
+            counts = counts.where(moment >= since)
+        wanted = [
+            str(run_id)
+            for run_id, rows in connection.execute(counts)
+            if copied.get(str(run_id)) != rows
+        ]
+        for begin in range(0, len(wanted), _RUNS_AT_ONCE):
+            some = wanted[begin : begin + _RUNS_AT_ONCE]
+            found = connection.execute(select(*columns).where(source.c.run_id.in_(some)))
+            yield some, _table(found.all(), recorded.schema)
+
+
 def read_store(settings: Settings) -> list[tuple[Recorded, pa.Table]]:
-    """What the state store knows, by the table that it is to be copied to."""
+    """What the state store knows, by the table that it is to be copied to as a whole."""
     engine = open_store(settings.state)
     try:
-        return [(recorded, _read(engine, recorded)) for recorded in RECORDED]
+        return [
+            (recorded, _read(engine, recorded)) for recorded in RECORDED if not recorded.dated_by
+        ]
     finally:
         engine.dispose()
 
 
-def _read(engine: Engine, recorded: Recorded) -> pa.Table:
-    """Read a table of the state store; empty where nothing has made it yet."""
+def read_days(settings: Settings) -> list[tuple[Recorded, str, pa.Table]]:
+    """Of the tables with many rows a run, what is dated today or yesterday (UTC), each by its day.
+
+    A run that began the day before yesterday is over: the schedules' time-outs are hours.
+    """
+    engine = open_store(settings.state)
+    today = datetime.combine(utc_now().date(), time.min)
+    days = [(today - timedelta(days=n), today + timedelta(days=1 - n)) for n in (1, 0)]
+    try:
+        return [
+            (recorded, f"{begin:%Y-%m-%d}", _read(engine, recorded, between=(begin, end)))
+            for recorded in RECORDED
+            if recorded.dated_by
+            for begin, end in days
+        ]
+    finally:
+        engine.dispose()
+
+
+def _read(
+    engine: Engine, recorded: Recorded, between: tuple[datetime, datetime] | None = None
+) -> pa.Table:
+    """Read a table of the state store; empty where nothing has made it yet.
+
+    between: moments [from, to) of `dated_by`.
+    """
     schema = recorded.schema
     columns = [column for column, _ in recorded.columns.values()]
     with engine.connect() as connection:
         if not inspect(connection).has_table(columns[0].table.name):
             return schema.empty_table()
-        rows = connection.execute(select(*columns)).all()
-    values = zip(*rows, strict=True) if rows else ([] for _ in columns)
+        query = select(*columns)
+        if between is not None and recorded.dated_by is not None:
+            moment = columns[0].table.c[recorded.dated_by]
+            query = query.where(moment >= between[0], moment < between[1])
+        return _table(connection.execute(query).all(), schema)
+
+
+def _table(rows: Collection[Sequence[Any]], schema: pa.Schema) -> pa.Table:
+    values: Iterable[object] = zip(*rows, strict=True) if rows else ([] for _ in schema)
     return pa.table(
         [pa.array(column, field.type) for column, field in zip(values, schema, strict=True)], schema
     )

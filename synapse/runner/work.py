@@ -13,6 +13,7 @@ from sqlalchemy.engine import Connection
 
 from synapse.errors import LeaseLostError, SynapseError
 from synapse.ingest.service import IngestReport, ingest
+from synapse.observe.ledger import ObservedRun
 from synapse.progress import Progress
 from synapse.runner.clock import naive_utc
 from synapse.runner.dbt import DbtProject, DbtResult
@@ -167,6 +168,8 @@ class Work:
             )
             if stop.why is not None:
                 raise KeyboardInterrupt  # dbt had it, and told us in its own way
+            observed = ObservedRun(self.history.engine, self.lease, self.run_id, self.as_of)
+            observed.record_step(position, step, outcome.nodes)
             total = total.then(outcome.result)
             status = "succeeded" if outcome.result.succeeded else "failed"
             detail = "\n".join(outcome.result.failures) or None

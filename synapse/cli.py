@@ -7,6 +7,7 @@ longer to import than most commands take to run.
 from __future__ import annotations
 
 import gc
+import os
 import sys
 import time
 from enum import StrEnum
@@ -75,8 +76,16 @@ def root(
         bool,
         typer.Option("--version", callback=_version, is_eager=True, help="Show the version."),
     ] = False,
+    log_format: Annotated[
+        str | None,
+        typer.Option(help="Structured logs: json (standard error), file (in the lake), json,file."),
+    ] = None,
 ) -> None:
     """Work on a lake; every command says with --help what it needs."""
+    del version  # its callback has answered
+    if log_format is not None:
+        # One setting, which processes that a command starts inherit.
+        os.environ["SYNAPSE_LOG"] = log_format
 
 
 def _say_generated(report: GenerateReport, lake: Path) -> None:

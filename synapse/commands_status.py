@@ -16,6 +16,8 @@ from synapse.settings import Settings
 from synapse.terminal import out, print_json
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+
     from synapse.observe.status import Status
     from synapse.schedules.model import Schedules
 
@@ -89,17 +91,21 @@ def _watch(settings: Settings, schedules: Schedules, limit: int) -> None:
     if not out.is_terminal:
         raise UsageError("--watch draws on a terminal; for machines there is --json")
 
-    def drawn() -> object:
+    def drawn() -> RenderableType:
         status = _status(settings, schedules, limit)
         return render(status, settings.business_timezone, is_watched=True)
 
+    live = Live(console=out, screen=True, auto_refresh=False)
     try:
-        with Live(drawn(), console=out, screen=True, auto_refresh=False) as live:  # type: ignore[arg-type]
-            while True:
-                time.sleep(_REFRESH_SECONDS)
-                live.update(drawn(), refresh=True)  # type: ignore[arg-type]
+        # Not `with`: interrupted while it enters, that would not leave the other screen again.
+        live.start()
+        while True:
+            live.update(drawn(), refresh=True)
+            time.sleep(_REFRESH_SECONDS)
     except KeyboardInterrupt:
         return
+    finally:
+        live.stop()
 
 
 def quality_command(

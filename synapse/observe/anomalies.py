@@ -157,12 +157,9 @@ def _of_sources(
     connection: Connection, as_of: datetime, moments: Sequence[datetime], period: timedelta
 ) -> Iterator[Anomaly]:
     """Rows of each source that landed in the period up to as-of; too few count as too many do."""
-    oldest = connection.execute(select(func.min(INGEST_RUNS.c.as_of))).scalar()
-    if oldest is None:
-        return
     now = _landed(connection, as_of, period)
     # A week in which ingest did not run at all says nothing; one in which nothing came, does.
-    weeks = [_landed(connection, moment, period) for moment in moments if moment > oldest]
+    weeks = [_landed(connection, moment, period) for moment in moments]
     ran = [week for week in weeks if week is not None]
     if now is None:
         return

@@ -15,6 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from synapse.errors import SynapseError
 from synapse.observe.anomalies import find_anomalies, period_of, record_anomalies
 from synapse.observe.ledger import ObservedRun
+from synapse.observe.reader import open_reader
 from synapse.observe.tables import RUN_ENDS
 from synapse.runner.clock import naive_utc
 from synapse.schedules.model import Schedule
@@ -39,8 +40,7 @@ class Ending:
     @classmethod
     def of(cls, work: Work) -> Ending:
         """The end of that work."""
-        run = ObservedRun(work.history.engine, work.lease, work.run_id, work.as_of)
-        return cls(work.settings, work.plan.schedule, tuple(work.plan.covers), run)
+        return cls(work.settings, work.plan.schedule, tuple(work.plan.covers), ObservedRun.of(work))
 
     def record(self) -> None:
         """Write the run's row and what is unlike the weeks before; the marts are copied after."""
@@ -59,49 +59,69 @@ class Ending:
 
     def tell(self) -> None:
         """Write what others read. A run that has built all is no failure where that cannot be."""
-        with _unimportant():
+        with self._told():
             # Again: on Athena what it cost is known only once the marts have been copied.
             self.run.record_end()
-        with _unimportant():
+        with self._told():
             from synapse.observe.openmetrics import write_openmetrics
 
             write_openmetrics(self.settings)
         if _SUMMARISED in self.covers:
-            with _unimportant():
+            with self._told():
                 from synapse.observe.quality import last_complete_date, read_quality
                 from synapse.observe.quality_files import write_quality
 
                 day = last_complete_date(self.run.as_of, self.settings.business_timezone)
                 write_quality(self.settings, read_quality(self.settings, day))
 
+    def log_end(self) -> None:
+        """Say how it ended, in numbers."""
+        if self.run.log.is_silent:
+            return
+        with self._told(), open_reader(self.settings.state) as reader:
+            for row in reader.rows(
+                "select status, nodes, tests, tests_warned, tests_failed, milliseconds, "
+                "cost_nanodollars, scanned_bytes from run_ends where run_id = :run_id",
+                run_id=self.run.run_id,
+            ):
+                said = self.run.log.error if row["status"] == "failed" else self.run.log.info
+                said("run_ended", **row)
+            for row in reader.rows(
+                "select kind, subject, observed, median from anomalies where run_id = :run_id",
+                run_id=self.run.run_id,
+            ):
+                self.run.log.warning("unlike_before", **row)
+
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
+        """What cannot be written is told, and stops nothing."""
+        try:
+            yield
+        except (SynapseError, SQLAlchemyError, OSError) as error:
+            self.run.log.warning("not_written", error=type(error).__name__)
+
 
 @contextlib.contextmanager
 def recorded(work: Work) -> Iterator[None]:
     """Record how a run ended, whichever way, and copy the ledger to where the marts read it."""
     ending = Ending.of(work)
+    ending.run.log.info("run_started", as_of=work.as_of, steps=len(work.plan.steps))
     try:
         yield
-    except BaseException:
+    except BaseException as error:
+        ending.run.log.error("run_broke_off", error=type(error).__name__)
         # What went wrong matters more than a store or a warehouse that cannot be had.
         with contextlib.suppress(SynapseError, SQLAlchemyError):
             ending.record()
         with contextlib.suppress(SynapseError, SQLAlchemyError):
             work.warehouse.record_runs()
         ending.tell()
+        ending.log_end()
         raise
     ending.record()
     work.warehouse.record_runs()
     ending.tell()
-
-
-@contextlib.contextmanager
-def _unimportant() -> Iterator[None]:
-    try:
-        yield
-    except (SynapseError, SQLAlchemyError, OSError) as error:
-        from synapse.observe.log import warn
-
-        warn("not_written", error)
+    ending.log_end()
 
 
 def _gap(cron: str, timezone: str) -> timedelta:

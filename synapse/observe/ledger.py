@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from sqlalchemy import case, delete, func, insert, select
 from sqlalchemy.engine import Connection, Engine
 
+from synapse.observe.log import Log
 from synapse.observe.nodes import NodeOutcome, SourceAge
 from synapse.observe.tables import ANOMALIES, METADATA, NODE_RUNS, RUN_ENDS, SOURCE_AGES
 from synapse.runner.clock import naive_utc, utc_now
@@ -17,6 +20,9 @@ from synapse.runner.lease import Lease
 from synapse.runner.run_ledger import RUN_PLANS
 from synapse.schedules.model import Step
 from synapse.state_store import make_tables, put
+
+if TYPE_CHECKING:
+    from synapse.runner.work import Work
 
 KEEP_NODES = timedelta(days=90)
 """Longer than anomalies look back; the marts keep them for KEEP_RECORDED (runner/record.py)."""
@@ -31,11 +37,19 @@ class ObservedRun:
     lease: Lease
     run_id: str
     as_of: datetime
+    log: Log
+
+    @classmethod
+    def of(cls, work: Work) -> ObservedRun:
+        """The run that does that work."""
+        log = Log(work.settings, run_id=work.run_id, schedule=work.plan.name)
+        return cls(work.history.engine, work.lease, work.run_id, work.as_of, log)
 
     def record_step(
         self, position: int, step: Step, nodes: Sequence[tuple[int, NodeOutcome | SourceAge]]
     ) -> None:
         """Write each node's outcome by attempt, and the ages of sources: one insert of each."""
+        self._log_step(step, nodes)
         make_tables(self.engine, METADATA)
         as_of = naive_utc(self.as_of)
         with self.engine.begin() as connection:
@@ -75,6 +89,15 @@ class ObservedRun:
             if ages:
                 connection.execute(delete(SOURCE_AGES).where(SOURCE_AGES.c.run_id == self.run_id))
                 connection.execute(insert(SOURCE_AGES), list(ages.values()))
+
+    def _log_step(self, step: Step, nodes: Sequence[tuple[int, NodeOutcome | SourceAge]]) -> None:
+        newest = {node.unique_id: node.status for _, node in nodes}
+        self.log.info(
+            "step_ended",
+            step=step.selector,
+            attempts=max((attempt for attempt, _ in nodes), default=0),
+            statuses=dict(Counter(newest.values())),
+        )
 
     def _attempts(self, connection: Connection, position: int) -> int:
         one = NODE_RUNS.c

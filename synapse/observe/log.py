@@ -9,30 +9,28 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 import orjson
 
+from synapse.observe.reader import open_reader
 from synapse.settings import Settings
 
 if TYPE_CHECKING:
     from structlog.typing import BindableLogger
+
+    from synapse.ingest.service import IngestReport
 
 # Each process appends to the day's newest file and goes on to the next one at this size, so that
 # nobody has to rename a file that another holds open.
 _MOST_BYTES, _MOST_FILES = 16 * 1024 * 1024, 32
 
 
-def open_log(settings: Settings) -> Log:
-    """The log of these settings; silent, and free, where none is asked for."""
-    return Log(settings)
-
-
 class Log:
-    """Writes events; `bound` fields are on each of them."""
+    """Writes events, with `bound` fields on each; silent, and free, where none is asked for."""
 
     def __init__(self, settings: Settings, **bound: Any) -> None:
         self._settings = settings
@@ -121,12 +119,44 @@ def _logger(sinks: _Sinks) -> BindableLogger:
     return logger
 
 
-@contextlib.contextmanager
-def logged_run(log: Log, **about: Any) -> Iterator[None]:
-    """Say that a run began, and where it broke off by which kind of error, not its words."""
-    log.info("run_started", **about)
-    try:
-        yield
-    except BaseException as error:
-        log.error("run_broke_off", error=type(error).__name__)
-        raise
+def log_ingest(settings: Settings, report: IngestReport, part_id: str) -> None:
+    """Say what an ingest took in and refused, by source. part_id: as refusals name the run."""
+    log = Log(settings, run_id=report.run_id)
+    if log.is_silent:
+        return
+    for source, counts in report.sources.items():
+        log.info("source_ingested", source=source, **vars(counts))
+    if report.quarantined:
+        with open_reader(settings.state) as reader:
+            for row in reader.rows(
+                "select source, rule, count(*) as refused from ingest_quarantine "
+                "where run_id = :run_id group by source, rule order by source, rule",
+                run_id=part_id,
+            ):
+                log.warning("refused", **row)
+    log.info(
+        "ingest_ended",
+        landed=report.landed,
+        accepted=report.accepted,
+        duplicate=report.duplicate,
+        quarantined=report.quarantined,
+        seconds=report.seconds,
+    )
+
+
+def node_logger(log: Log) -> Callable[[Any], None]:
+    """For dbt's events: each node as it ends, without the message of its end."""
+
+    def callback(event: Any) -> None:
+        if event.info.name != "NodeFinished":
+            return
+        node = event.data.node_info
+        log.info(
+            "node_ended",
+            node=node.unique_id,
+            resource_type=node.resource_type,
+            status=node.node_status,
+            seconds=round(event.data.run_result.execution_time, 3),
+        )
+
+    return callback

@@ -47,7 +47,7 @@ def openmetrics_text(settings: Settings) -> bytes:
     with open_reader(settings.state) as reader:
         registry = CollectorRegistry()
         registry.register(LakeCollector(reader))
-        text: bytes = generate_latest(registry)
+        text: bytes = generate_latest(registry)  # type: ignore[no-untyped-call]
     return text
 
 

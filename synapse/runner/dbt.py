@@ -14,6 +14,7 @@ import orjson
 
 from synapse.errors import SynapseError
 from synapse.garbage import without_cycle_search
+from synapse.observe.log import Log, node_logger
 from synapse.observe.nodes import NodeOutcome, SourceAge, node_outcomes
 from synapse.progress import Progress
 from synapse.project import PROFILES_DIR
@@ -247,7 +248,12 @@ class DbtProject:
             "--target-path", str(self.target_path),
             "--log-path", str(self.target_path / "logs"),
         ]  # fmt: skip
-        runner = dbtRunner(self._manifest, [_node_counter(progress)] if progress else [])
+        watchers = [_node_counter(progress)] if progress else []
+        log = Log(self._settings, run_id=run_id)
+        if run_id is not None and not log.is_silent:
+            log.info("dbt_started", arguments=list(arguments))
+            watchers.append(node_logger(log))
+        runner = dbtRunner(self._manifest, watchers)
         # A manifest is a million objects that live as long as the run: dbt spends a sixth of its
         # time searching them for cycles.
         with dbt_environment(self._settings, run_id), without_cycle_search():

@@ -168,8 +168,7 @@ class Work:
             )
             if stop.why is not None:
                 raise KeyboardInterrupt  # dbt had it, and told us in its own way
-            observed = ObservedRun(self.history.engine, self.lease, self.run_id, self.as_of)
-            observed.record_step(position, step, outcome.nodes)
+            ObservedRun.of(self).record_step(position, step, outcome.nodes)
             total = total.then(outcome.result)
             status = "succeeded" if outcome.result.succeeded else "failed"
             detail = "\n".join(outcome.result.failures) or None

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from prometheus_client import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from sqlalchemy import insert, update
 from sqlalchemy.engine import Engine
@@ -42,8 +43,13 @@ def lake(tmp_path: Path) -> Iterator[tuple[Settings, Engine]]:
     engine.dispose()
 
 
+def parsed(settings: Settings) -> list[Metric]:
+    text = openmetrics_text(settings).decode()
+    return list(text_string_to_metric_families(text))  # type: ignore[no-untyped-call]
+
+
 def samples(settings: Settings) -> dict[tuple[str, tuple[str, ...]], float]:
-    families = text_string_to_metric_families(openmetrics_text(settings).decode())
+    families = parsed(settings)
     return {
         (sample.name, tuple(sample.labels.values())): sample.value
         for family in families
@@ -91,7 +97,7 @@ def test_a_lake_that_nothing_ran_on_has_every_family_and_no_sample(tmp_path: Pat
     settings = lake_settings(tmp_path)
     text = openmetrics_text(settings).decode()
     assert text.endswith("# EOF\n")
-    families = {family.name for family in text_string_to_metric_families(text)}
+    families = {family.name for family in parsed(settings)}
     assert {"synapse_runs", "synapse_source_age_seconds", "synapse_cost_dollars"} <= families
     assert samples(settings) == {}
 

@@ -8,22 +8,23 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from sqlalchemy import delete, select
+from sqlalchemy import delete, select, update
 from sqlalchemy.engine import Engine
 
 from synapse.errors import LeaseLostError
+from synapse.ingest import tables
 from synapse.observe.ledger import KEEP_NODES, ObservedRun
 from synapse.observe.log import Log
 from synapse.observe.nodes import NodeOutcome, SourceAge
 from synapse.observe.tables import NODE_RUNS, RUN_ENDS, SOURCE_AGES
 from synapse.runner.clock import utc_now
-from synapse.runner.history import RunHistory
+from synapse.runner.history import SCHEDULE_RUNS, RunHistory
 from synapse.runner.lease import Lease, lease
 from synapse.runner.record import KEEP_RECORDED, record_runs
 from synapse.schedules.model import Step
 from synapse.settings import Settings
 from synapse_tests.lakes import ask, lake_settings
-from synapse_tests.observed import MODEL, empty_store
+from synapse_tests.observed import MODEL, add_runs, empty_store
 
 AS_OF = datetime(2026, 6, 1, tzinfo=UTC)
 STEP = Step("daily", "user_metrics")
@@ -68,7 +69,8 @@ def a_test(status: str, failures: int) -> NodeOutcome:
 def attempts(engine: Engine) -> list[tuple[int, str, str]]:
     query = select(NODE_RUNS.c.attempt, NODE_RUNS.c.name, NODE_RUNS.c.status)
     with engine.connect() as connection:
-        return [tuple(row) for row in connection.execute(query.order_by(*NODE_RUNS.primary_key))]
+        rows = connection.execute(query.order_by(*NODE_RUNS.primary_key)).all()
+    return [(row.attempt, row.name, row.status) for row in rows]
 
 
 def test_each_attempt_is_kept_and_a_retry_goes_on_counting(
@@ -167,3 +169,33 @@ def test_the_copy_equals_the_store_also_of_a_run_that_went_on(
         connection.execute(delete(NODE_RUNS))
     record_runs(settings)
     assert len(ask(settings.warehouse, rows)) == 2
+
+
+def test_an_old_run_that_changed_is_copied_too(settings: Settings, engine: Engine) -> None:
+    old = datetime(2026, 1, 1)
+    ids = add_runs(engine, [{"as_of": old}, {"as_of": old + timedelta(days=100)}])
+    record_runs(settings)
+    states = "select run_id, status from ops.recorded_schedule_runs order by started_at"
+    assert ask(settings.warehouse, states) == [(ids[0], "succeeded"), (ids[1], "succeeded")]
+    with engine.begin() as connection:
+        runs = SCHEDULE_RUNS.c
+        changed = update(SCHEDULE_RUNS).values(status="rolled_back")
+        connection.execute(changed.where(runs.run_id == ids[0]))
+        lost = update(tables.RUN_SOURCES).values(landed=0)
+        connection.execute(lost.where(tables.RUN_SOURCES.c.run_id == ids[0]))
+    record_runs(settings)
+    assert ask(settings.warehouse, states) == [(ids[0], "rolled_back"), (ids[1], "succeeded")]
+    landed = "select sum(landed) from ops.recorded_run_sources"
+    assert ask(settings.warehouse, landed) == [(1_000,)]
+
+
+def test_a_new_store_replaces_the_copies_of_the_old_one(settings: Settings, engine: Engine) -> None:
+    add_runs(engine, [{"as_of": datetime(2026, 1, 1)}])
+    record_runs(settings)
+    with engine.begin() as connection:
+        for table in (SCHEDULE_RUNS, tables.RUNS, tables.RUN_SOURCES):
+            connection.execute(delete(table))
+    (again,) = add_runs(engine, [{"as_of": datetime(2026, 5, 1)}])
+    record_runs(settings)
+    assert ask(settings.warehouse, "select run_id from ops.recorded_run_sources") == [(again,)]
+    assert ask(settings.warehouse, "select run_id from ops.recorded_ingest_runs") == [(again,)]

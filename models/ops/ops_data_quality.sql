@@ -37,7 +37,9 @@ select
     test_runs.severity,
     test_runs.status,
     -- Not for a test that could not run, or was not run: how many rows fail is unknown then.
-    case when test_runs.status in ('pass', 'warn', 'fail') then test_runs.failures end as failing_row_count,
+    case
+        when test_runs.status in ('pass', 'warn', 'fail') then test_runs.failures
+    end as failing_row_count,
     test_runs.status = 'pass' as is_passed,
     test_runs.test_name like 'orphaned%' as is_orphan_count,
     test_runs.as_of,

@@ -1,4 +1,4 @@
-{# Grain: one row per run and model, seed or snapshot that it was to build, as its last attempt ended.
+{# Grain: one row per run and model, seed or snapshot that it was to build, by its last attempt.
    Keys: run_id, node_id.
    Incremental: none, a view of what the runner recorded, so it tells of the last run too.
    Rules: no message of dbt is kept, since it can quote what people wrote. #}
@@ -44,7 +44,8 @@ select
     node_runs.rows_affected as affected_row_count,
     -- Thousandths are whole, so the product is exact.
     cast(
-        cast(node_runs.milliseconds as decimal(18, 0)) * {{ decimal_literal('0.001') }} as decimal(18, 3)
+        cast(node_runs.milliseconds as decimal(18, 0)) * {{ decimal_literal('0.001') }}
+        as decimal(18, 3)
     ) as execution_seconds,
     cast(
         cast(node_runs.total_milliseconds as decimal(18, 0)) * {{ decimal_literal('0.001') }}

@@ -30,12 +30,13 @@ def is_late(
     began = moment(first[0]["first"]) if first else None
     if began is None or began.replace(tzinfo=UTC) > due:
         return None
-    # A run that builds what it needs stands for those schedules, too.
+    # A run that builds what it needs stands for those schedules, too. coalesce keeps SQLite from
+    # the index by status, whose every row it would read.
     good = reader.rows(
         "select 1 as found from schedule_runs left join run_plans "
         "on run_plans.run_id = schedule_runs.run_id where started_at >= :due "
-        "and status in ('succeeded', 'unchanged') and (schedule = :name or covers like :covered) "
-        "limit 1",
+        "and coalesce(status, '') in ('succeeded', 'unchanged') "
+        "and (schedule = :name or covers like :covered) limit 1",
         name=name,
         due=naive_utc(due),
         covered=f'%"{name}"%',

@@ -49,14 +49,14 @@ _UNITS = {"minute": 60, "hour": 3600, "day": 86400}
 
 
 def node_outcomes(results: Any, now: datetime) -> tuple[NodeOutcome | SourceAge, ...]:
-    """What dbt's result objects say; operations, which have no node, are left out.
+    """What dbt's result objects say; operations and hooks are left out.
 
     now: naive UTC, for a node that never began.
     """
     return tuple(
         _source_age(one, now) if _is_source(one) else _outcome(one, now)
         for one in results
-        if hasattr(one, "node")
+        if hasattr(one, "node") and str(one.node.resource_type) != "operation"
     )
 
 

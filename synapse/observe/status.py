@@ -169,7 +169,7 @@ def read_status(
     counts = reader.rows(
         "select status, count(*) as runs, sum(landed) as landed, sum(accepted) as accepted, "
         "sum(duplicate) as duplicate, sum(quarantined) as quarantined from schedule_runs "
-        "where started_at >= :day group by status",
+        "where started_at >= :day group by coalesce(status, ''), status",
         day=day,
     )
     sums = {

@@ -90,10 +90,10 @@ def _head(status: Status, zone: ZoneInfo) -> Text:
 def _schedules(status: Status, zone: ZoneInfo) -> Table:
     table = Table(box=None, pad_edge=False)
     for heading in ("schedule", "last run", "status"):
-        table.add_column(heading)
-    table.add_column("took", justify="right")
+        table.add_column(heading, no_wrap=True)
+    table.add_column("took", justify="right", no_wrap=True)
     for heading in ("last success", "next"):
-        table.add_column(heading)
+        table.add_column(heading, no_wrap=True)
     for line in status.schedules:
         run = line.last
         table.add_row(
@@ -159,9 +159,9 @@ def _freshness(lines: list[SourceLine]) -> Text:
 def _recent(status: Status, zone: ZoneInfo) -> Table:
     table = Table(box=None, pad_edge=False, title="newest runs", title_justify="left")
     for heading in ("began", "schedule", "as of", "status"):
-        table.add_column(heading)
-    for heading in ("took", "landed", "duplicate", "refused"):
-        table.add_column(heading, justify="right")
+        table.add_column(heading, no_wrap=True)
+    for heading in ("took", "landed", "twice", "refused"):
+        table.add_column(heading, justify="right", no_wrap=True)
     for run in status.recent:
         table.add_row(
             _at(run.started_at, zone),

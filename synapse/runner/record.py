@@ -9,7 +9,7 @@ from typing import Any
 
 import duckdb
 import pyarrow as pa
-from sqlalchemy import Column, func, inspect, select
+from sqlalchemy import Column, Executable, Table, func, inspect, select
 from sqlalchemy.engine import Engine
 
 from synapse.cost.ledger import QUERY_COSTS
@@ -35,11 +35,14 @@ class Recorded:
 
     dated_by: of a table with very many rows a run, the moment by which they are dated. Of it a run
     copies what is not there yet, rather than all.
+    dated_in: of one with few, the table whose started_at dates its runs. Of it a run copies those
+    of the last days again, and all where an older one has changed.
     """
 
     name: str
     columns: dict[str, tuple[Column[object], pa.DataType]]
     dated_by: str | None = None
+    dated_in: Table | None = None
 
     @property
     def schema(self) -> pa.Schema:
@@ -71,6 +74,7 @@ RECORDED = (
             "run_id": _TEXT, "schedule": _TEXT, "status": _TEXT,
             "as_of": _MOMENT, "started_at": _MOMENT, "finished_at": _MOMENT,
         }),
+        dated_in=SCHEDULE_RUNS,
     ),
     Recorded(
         "recorded_ingest_runs",
@@ -78,6 +82,7 @@ RECORDED = (
             "run_id": _TEXT, "state": _TEXT,
             "as_of": _MOMENT, "started_at": _MOMENT, "finished_at": _MOMENT,
         }),
+        dated_in=RUNS,
     ),
     Recorded(
         "recorded_run_sources",
@@ -86,6 +91,7 @@ RECORDED = (
             "landed": _COUNT, "accepted": _COUNT, "duplicate": _COUNT, "quarantined": _COUNT,
             "pending": _COUNT, "files": _COUNT,
         }),
+        dated_in=RUNS,
     ),
     Recorded(
         "recorded_schema_drift",
@@ -148,25 +154,97 @@ def record_runs(settings: Settings) -> None:
 
     Raises SynapseError when the warehouse is occupied.
     """
-    contents = read_store(settings)
-    with connect_warehouse(settings.warehouse) as connection:
-        connection.execute("create schema if not exists ops")
-        connection.begin()
-        for recorded, rows in contents:
-            table = f"ops.{recorded.name}"
-            connection.execute(f"create or replace table {table} ({recorded.ddl})")
-            connection.register("recorded_rows", rows)
-            names = ", ".join(recorded.columns)
-            connection.execute(f"insert into {table} ({names}) select {names} from recorded_rows")
-            connection.unregister("recorded_rows")
-        engine = open_store(settings.state)
-        try:
+    engine = open_store(settings.state)
+    try:
+        with connect_warehouse(settings.warehouse) as connection:
+            connection.execute("create schema if not exists ops")
+            connection.begin()
             for recorded in RECORDED:
                 if recorded.dated_by is not None:
                     _append(connection, engine, recorded, recorded.dated_by)
-        finally:
-            engine.dispose()
-        connection.commit()
+                elif recorded.dated_in is None or not _renew(
+                    connection, engine, recorded, recorded.dated_in
+                ):
+                    _make(connection, recorded)
+                    _insert(connection, recorded, _read(engine, recorded))
+            connection.commit()
+    finally:
+        engine.dispose()
+
+
+def _make(connection: duckdb.DuckDBPyConnection, recorded: Recorded) -> None:
+    connection.execute(f"create or replace table ops.{recorded.name} ({recorded.ddl})")
+
+
+def _insert(
+    connection: duckdb.DuckDBPyConnection,
+    recorded: Recorded,
+    rows: pa.Table,
+    *,
+    replaces: bool = False,
+) -> None:
+    """Add rows. replaces: in the place of those of the same runs."""
+    names = ", ".join(recorded.columns)
+    connection.register("recorded_rows", rows)
+    if replaces:
+        connection.execute(
+            f"delete from ops.{recorded.name} where run_id in (select run_id from recorded_rows)"
+        )
+    connection.execute(
+        f"insert into ops.{recorded.name} ({names}) select {names} from recorded_rows"
+    )
+    connection.unregister("recorded_rows")
+
+
+def _is_there(connection: duckdb.DuckDBPyConnection, recorded: Recorded) -> bool:
+    """True where the copy has the columns that it is to have."""
+    present = connection.execute(
+        "select column_name, lower(data_type) from information_schema.columns "
+        "where table_schema = 'ops' and table_name = ?",
+        [recorded.name],
+    ).fetchall()
+    return dict(present) == recorded.sql_types
+
+
+def _renew(
+    connection: duckdb.DuckDBPyConnection, engine: Engine, recorded: Recorded, runs: Table
+) -> bool:
+    """Copy the runs of the last days again; False where all has to be copied.
+
+    That is so where the sums of all then still differ: an old run was changed (by a rollback, or a
+    store that was lost and made again).
+    """
+    if not inspect(engine).has_table(runs.name) or not _is_there(connection, recorded):
+        return False
+    columns = [column for column, _ in recorded.columns.values()]
+    source = columns[0].table
+    with engine.connect() as store:
+        newest = store.execute(select(func.max(runs.c.started_at))).scalar()
+        if newest is None:
+            return False
+        recent = select(runs.c.run_id).where(runs.c.started_at >= newest - _LOOK_BACK)
+        rows = store.execute(select(*columns).where(source.c.run_id.in_(recent))).all()
+        ours = [int(number or 0) for number in store.execute(_sums(recorded)).one()]
+    _insert(connection, recorded, _table(rows, recorded.schema), replaces=True)
+    said = ", ".join(
+        f"sum({name})" if kind == _COUNT else f"sum(length({name}))"
+        for name, (_, kind) in recorded.columns.items()
+        if kind != _MOMENT
+    )
+    copy = connection.execute(f"select count(*), {said} from ops.{recorded.name}").fetchone()
+    return ours == [int(number or 0) for number in copy or ()]
+
+
+def _sums(recorded: Recorded) -> Executable:
+    """Numbers that are other ones where a row is, or nearly so: texts count by their length."""
+    return select(
+        func.count(),
+        *(
+            func.sum(column if kind == _COUNT else func.length(column))
+            for column, kind in recorded.columns.values()
+            if kind != _MOMENT
+        ),
+    )
 
 
 def _append(
@@ -174,25 +252,15 @@ def _append(
 ) -> None:
     """Copy the runs that the table lacks, or has only in part, and drop what is too old."""
     table = f"ops.{recorded.name}"
-    present = connection.execute(
-        "select column_name, lower(data_type) from information_schema.columns "
-        "where table_schema = 'ops' and table_name = ?",
-        [recorded.name],
-    ).fetchall()
-    if dict(present) != recorded.sql_types:
-        connection.execute(f"create or replace table {table} ({recorded.ddl})")
+    if not _is_there(connection, recorded):
+        _make(connection, recorded)
     copied = dict(
         connection.execute(f"select run_id, count(*) from {table} group by run_id").fetchall()
     )
     newest = connection.execute(f"select max({dated_by}) from {table}").fetchone()
     since = newest[0] - _LOOK_BACK if newest and newest[0] else None
-    names = ", ".join(recorded.columns)
-    for some, rows in _missing(engine, recorded, dated_by, since, copied):
-        marks = ", ".join("?" for _ in some)
-        connection.execute(f"delete from {table} where run_id in ({marks})", list(some))
-        connection.register("recorded_rows", rows)
-        connection.execute(f"insert into {table} ({names}) select {names} from recorded_rows")
-        connection.unregister("recorded_rows")
+    for rows in _missing(engine, recorded, dated_by, since, copied):
+        _insert(connection, recorded, rows, replaces=True)
     connection.execute(f"delete from {table} where {dated_by} < ?", [utc_now() - KEEP_RECORDED])
 
 
@@ -202,7 +270,7 @@ def _missing(
     dated_by: str,
     since: datetime | None,
     copied: dict[str, int],
-) -> Iterator[tuple[Collection[str], pa.Table]]:
+) -> Iterator[pa.Table]:
     """The rows of runs that are not copied whole, some runs at a time, newest first."""
     columns = [column for column, _ in recorded.columns.values()]
     source = columns[0].table
@@ -222,7 +290,7 @@ def _missing(
         for begin in range(0, len(wanted), _RUNS_AT_ONCE):
             some = wanted[begin : begin + _RUNS_AT_ONCE]
             found = connection.execute(select(*columns).where(source.c.run_id.in_(some)))
-            yield some, _table(found.all(), recorded.schema)
+            yield _table(found.all(), recorded.schema)
 
 
 def read_store(settings: Settings) -> list[tuple[Recorded, pa.Table]]:

@@ -7,6 +7,7 @@ longer to import than most commands take to run.
 from __future__ import annotations
 
 import gc
+import os
 import sys
 import time
 from enum import StrEnum
@@ -15,7 +16,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import orjson
 import typer
-from rich.table import Table
 
 from synapse import __version__
 from synapse.commands_alerts import alerts_app
@@ -27,6 +27,7 @@ from synapse.commands_published import published_command
 from synapse.commands_quarantine import quarantine_app
 from synapse.commands_run import add_run_commands
 from synapse.commands_schedule import add_schedule_commands
+from synapse.commands_status import add_status_commands
 from synapse.commands_tables import maintain_command, rollback_command
 from synapse.errors import SynapseError
 from synapse.options import AsOfOption, JsonOption, LakeOption, ProjectOption
@@ -53,6 +54,7 @@ app.add_typer(metrics_app, name="metrics")
 app.add_typer(new_app, name="new")
 add_run_commands(app)
 add_schedule_commands(app)
+add_status_commands(app)
 app.command("cost", epilog="Example: synapse cost --by model --lake s3://lake")(cost_command)
 app.command("maintain", epilog="Example: synapse maintain --target athena")(maintain_command)
 app.command("drill", epilog="Example: synapse drill --lake lake --rto-hours 24")(drill_command)
@@ -80,8 +82,16 @@ def root(
         bool,
         typer.Option("--version", callback=_version, is_eager=True, help="Show the version."),
     ] = False,
+    log_format: Annotated[
+        str | None,
+        typer.Option(help="Structured logs: json (standard error), file (in the lake), json,file."),
+    ] = None,
 ) -> None:
     """Work on a lake; every command says with --help what it needs."""
+    del version  # its callback has answered
+    if log_format is not None:
+        # One setting, which processes that a command starts inherit.
+        os.environ["SYNAPSE_LOG"] = log_format
 
 
 def _say_generated(report: GenerateReport, lake: Path) -> None:
@@ -238,43 +248,6 @@ def docs_command(lake: LakeOption = None, project_dir: ProjectOption = None) -> 
     with err.status("writing the docs site"):
         site = build_docs(settings, find_project(project_dir))
     out.print(f"Models, lineage and definitions: {site}", soft_wrap=True)
-
-
-@app.command("status", epilog="Example: synapse status --lake lake")
-def status_command(
-    lake: LakeOption = None,
-    limit: Annotated[int, typer.Option(min=1, help="How many runs to show.")] = 10,
-    as_json: JsonOption = False,
-) -> None:
-    """Show what ran, for which as-of, and what it refused."""
-    from synapse.runner.history import RunHistory
-
-    settings = Settings.load(lake=lake)
-    settings.require_lake()
-    history = RunHistory(settings.state)
-    runs = history.latest(limit)
-    history.close()
-    if as_json:
-        print_json(runs)
-        return
-    table = Table(title=f"Runs of {settings.location}", title_justify="left")
-    for heading in ("started (UTC)", "schedule", "as of (UTC)", "status", "seconds"):
-        table.add_column(heading)
-    for heading in ("landed", "duplicate", "quarantined"):
-        table.add_column(heading, justify="right")
-    for item in runs:
-        seconds = (item.finished_at - item.started_at).total_seconds() if item.finished_at else None
-        table.add_row(
-            f"{item.started_at:%Y-%m-%d %H:%M:%S}",
-            item.schedule,
-            f"{item.as_of:%Y-%m-%d %H:%M}",
-            item.status,
-            "–" if seconds is None else f"{seconds:.1f}",
-            f"{item.landed:,}",
-            f"{item.duplicate:,}",
-            f"{item.quarantined:,}",
-        )
-    out.print(table)
 
 
 @app.command("doctor", epilog="Example: synapse doctor --dms tasks.json --dms endpoints.json")

@@ -15,6 +15,8 @@ from synapse.lake import Lake, open_lake
 
 DEFAULT_TIMEZONE = "America/Sao_Paulo"
 TARGETS = ("duckdb", "athena", "redshift")
+LOGS = ("json", "file")
+"""Structured logs: to standard error, and into the lake's folder logs/."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +35,7 @@ class Settings:
     lookback_days: an hourly run lists folders dated this many days before as-of and later; older
         ones are listed by the daily sweep.
     processes: how many processes read small files at once; the machine's cores unless set.
+    log: where structured logs go, any of LOGS.
     """
 
     lake: Path
@@ -44,6 +47,7 @@ class Settings:
     reload_quiet_minutes: int = 30
     lookback_days: int = 3
     processes: int = 1
+    log: frozenset[str] = frozenset()
 
     @property
     def location(self) -> str:
@@ -93,6 +97,7 @@ class Settings:
             reload_quiet_minutes=_whole("SYNAPSE_RELOAD_QUIET_MINUTES", 30),
             lookback_days=_whole("SYNAPSE_LOOKBACK_DAYS", 3),
             processes=max(_whole("SYNAPSE_PROCESSES", os.cpu_count() or 1), 1),
+            log=_logs(os.environ.get("SYNAPSE_LOG") or ""),
         )
 
 
@@ -129,6 +134,16 @@ def _target(name: str) -> str:
     if name not in TARGETS:
         raise UsageError(f"Unknown target {name!r}; the targets are {', '.join(TARGETS)}.")
     return name
+
+
+def _logs(text: str) -> frozenset[str]:
+    names = frozenset(text.replace(" ", "").split(",")) - {""}
+    if not names.issubset(LOGS):
+        raise SynapseError(
+            f"SYNAPSE_LOG (or --log-format) is {text!r}; give json (to standard error), file (into "
+            "the lake's logs/) or json,file"
+        )
+    return names
 
 
 def _whole(name: str, default: int) -> int:

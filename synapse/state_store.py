@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import MetaData, Table, event, insert, update
+from sqlalchemy import MetaData, Table, event, insert, inspect, update
 from sqlalchemy.engine import Connection, Engine, create_engine, make_url
 from sqlalchemy.exc import (
     ArgumentError,
@@ -13,6 +13,7 @@ from sqlalchemy.exc import (
     NoSuchModuleError,
     SQLAlchemyError,
 )
+from sqlalchemy.schema import CreateIndex
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random
 
 from synapse.errors import SynapseError
@@ -89,6 +90,17 @@ def make_tables(engine: Engine, tables: MetaData) -> None:
     ):
         with attempt:
             tables.create_all(engine)
+
+
+def make_indexes(engine: Engine, *tables: Table) -> None:
+    """Create the indexes that tables of an earlier version lack."""
+    looking = inspect(engine)
+    for table in tables:
+        present = {index["name"] for index in looking.get_indexes(table.name)}
+        for index in sorted(table.indexes, key=lambda one: str(one.name)):
+            if index.name not in present:
+                with engine.begin() as connection:
+                    connection.execute(CreateIndex(index, if_not_exists=True))
 
 
 def put(

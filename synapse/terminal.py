@@ -26,7 +26,8 @@ def print_json(value: Any) -> None:
 
     def default(item: Any) -> Any:
         if dataclasses.is_dataclass(item) and not isinstance(item, type):
-            return {f.name: getattr(item, f.name) for f in dataclasses.fields(item)}
+            shown = (f.name for f in dataclasses.fields(item) if "is_internal" not in f.metadata)
+            return {name: getattr(item, name) for name in shown}
         if isinstance(item, Decimal | Path):
             return str(item)
         if isinstance(item, datetime | date):

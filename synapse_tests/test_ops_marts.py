@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import shutil
 from datetime import timedelta
 from pathlib import Path
@@ -15,6 +17,8 @@ from synapse.errors import SynapseError
 from synapse.generate.service import generate
 from synapse.ingest import tables
 from synapse.ingest.service import ingest
+from synapse.observe.openmetrics import FILE
+from synapse.observe.tables import NODE_RUNS
 from synapse.runner.clock import parse_as_of
 from synapse.runner.dbt import DbtProject
 from synapse.runner.history import SCHEDULE_RUNS
@@ -34,7 +38,7 @@ OPS = [
 def lake(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """A hostile lake: ingested once by itself, then run, run again, and run in vain."""
     root = tmp_path_factory.mktemp("ops")
-    settings = lake_settings(root / "lake")
+    settings = dataclasses.replace(lake_settings(root / "lake"), log=frozenset({"file"}))
     made = generate(settings.lake, users=60, days=12, seed=5, append=False, hazards="hostile")
     as_of = parse_as_of(made.as_of)
     drift(settings.lake / "bronze" / "dms" / "synapse" / "conversations")
@@ -173,6 +177,72 @@ def test_no_refused_content_reaches_the_warehouse(lake: Settings) -> None:
     }
     assert columns
     assert not columns & {"sentence", "payload", "detail", "message"}
+
+
+def test_every_node_of_every_run_is_in_a_mart_as_the_ledger_has_it(lake: Settings) -> None:
+    nodes = NODE_RUNS.c
+    expected = ledger(lake, select(nodes.run_id, nodes.unique_id, nodes.status))
+    found = mart(
+        lake,
+        "select run_id, node_id, status from ops.ops_model_runs union all "
+        "select run_id, test_id, status from ops.ops_data_quality",
+    )
+    assert sorted(found) == sorted(expected)
+    assert len({run_id for run_id, _, _ in found}) == 2, "unchanged runs build nothing"
+    failed = mart(lake, "select model_name, step from ops.ops_model_runs where status = 'error'")
+    assert failed == [("stg_dms__plans", "hourly")]
+    skipped = dict(mart(lake, "select model_name, status from ops.ops_model_runs "
+                              "where status = 'skipped'"))  # fmt: skip
+    assert "dim_plans" in skipped
+
+
+def test_each_test_says_what_it_judges_and_orphans_are_counted(lake: Settings) -> None:
+    newest = "(select run_id from ops.ops_runs where status = 'succeeded' and schedule = 'hourly')"
+    orphans = mart(
+        lake,
+        "select model_name, column_name, severity, status, failing_row_count "
+        f"from ops.ops_data_quality where is_orphan_count and run_id = {newest} order by 1",
+    )
+    expected = [
+        (model, "user_id", "warn", "warn" if count else "pass", count)
+        for model in ("fct_events", "fct_messages")
+        for (count,) in mart(
+            lake,
+            f"select count(*) from gold.{model} left join gold.dim_users using (user_id) "
+            f"where {model}.user_id is not null and dim_users.user_id is null",
+        )
+    ]
+    assert orphans == expected
+    assert sum(row[-1] for row in orphans) > 0
+    statuses = f"select distinct status from ops.ops_data_quality where run_id = {newest}"
+    assert sorted(mart(lake, statuses)) == [("pass",), ("warn",)]
+
+
+def test_logs_and_metrics_tell_of_every_run_and_quote_nobody(lake: Settings) -> None:
+    (path,) = (lake.lake / "logs").iterdir()
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    runs = ledger(lake, select(SCHEDULE_RUNS.c.run_id, SCHEDULE_RUNS.c.status))
+    ended = [(line["run_id"], line["status"]) for line in lines if line["event"] == "run_ended"]
+    assert sorted(ended) == sorted(runs)
+    assert {line["run_id"] for line in lines if line["event"] == "run_started"} == {
+        run_id for run_id, _ in runs
+    }
+    kinds = {line["event"] for line in lines}
+    assert kinds >= {"source_ingested", "refused", "dbt_started", "node_ended", "step_ended"}
+    assert "run_broke_off" in kinds
+    refused = sum(line["refused"] for line in lines if line["event"] == "refused")
+    assert [(refused,)] == mart(lake, "select sum(quarantined_count) from ops.ops_runs")
+    assert not {key for line in lines for key in line} & {
+        "message",
+        "sentence",
+        "payload",
+        "detail",
+    }
+    assert "no_such_column" not in path.read_text()
+    assert (
+        'synapse_runs_total{schedule="hourly",status="failed"} 2.0'
+        in (lake.lake / FILE).read_text()
+    )
 
 
 def test_a_run_at_work_is_running_and_one_that_never_ended_was_killed(

@@ -24,7 +24,7 @@ from synapse.ingest.files import write_atomically
 from synapse.ingest.manifest import part_names, read_parts
 from synapse.runner.clock import naive_utc
 from synapse.runner.dbt import DbtProject
-from synapse.runner.record import RECORDED, Recorded, read_store
+from synapse.runner.record import RECORDED, Recorded, read_days, read_store
 from synapse.runner.undone import UndoneRuns
 from synapse.settings import Settings
 
@@ -84,11 +84,16 @@ class AthenaWarehouse:
             )
 
     def record_runs(self) -> None:
-        """See Warehouse: one Parquet file a table, replaced by one PUT, which no query can tear."""
+        """See Warehouse: Parquet files, replaced by one PUT each, which no query can tear.
+
+        One a table; of the tables that have many rows a run, one a day.
+        """
         record_costs(self._settings)
         lake = self._settings.open_lake()
         for recorded, rows in read_store(self._settings):
             write_atomically(lake, rows, f"{_folder(recorded)}/rows.parquet")
+        for recorded, day, rows in read_days(self._settings):
+            write_atomically(lake, rows, f"{_folder(recorded)}/{day}.parquet")
 
 
 def recorded_table(recorded: Recorded) -> BronzeTable:

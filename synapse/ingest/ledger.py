@@ -43,7 +43,7 @@ from synapse.ingest.offsets import add_offsets, gaps
 from synapse.ingest.version_query import VersionQuery
 from synapse.ingest.versions import LoadVersion, Version
 from synapse.runner.clock import utc_now
-from synapse.state_store import make_tables, open_store
+from synapse.state_store import make_indexes, make_tables, open_store
 
 _NAMES_PER_QUERY = 500  # below every engine's limit of parameters
 _SWEEP_EVERY = timedelta(days=1)
@@ -55,6 +55,7 @@ class Ledger:
     def __init__(self, url: str) -> None:
         self.engine: Engine = open_store(url)
         make_tables(self.engine, t.METADATA)
+        make_indexes(self.engine, t.RUNS, t.QUARANTINE)
 
     def __enter__(self) -> Ledger:
         return self

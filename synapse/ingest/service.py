@@ -40,6 +40,7 @@ from synapse.ingest.topics import ingest_topic
 from synapse.ingest.vanished import vanished_notices
 from synapse.ingest.work import Work
 from synapse.lake import Lake
+from synapse.observe.log import log_ingest
 from synapse.progress import Progress
 from synapse.runner.clock import naive_utc, utc_now
 from synapse.runner.lease import lease
@@ -158,7 +159,7 @@ def ingest(
     total = Counts()
     for count in counts.values():
         total.add(count)
-    return IngestReport(
+    report = IngestReport(
         run_id=run_id or part_id,
         as_of=as_of,
         **vars(total),
@@ -171,6 +172,8 @@ def ingest(
         requests=lake.requests,
         seconds=round(time.monotonic() - began, 3),
     )
+    log_ingest(settings, report, part_id)
+    return report
 
 
 def _require_tables(declarations: Declarations, sources: Collection[str]) -> None:

@@ -110,6 +110,7 @@ RUNS = Table(
     Column("started_at", DateTime, nullable=False),
     Column("finished_at", DateTime),
     Column("message", Text),
+    Index("ingest_runs_by_as_of", "as_of"),
 )
 
 # The accounting identity, for each run and, summed, for ever.
@@ -158,6 +159,7 @@ QUARANTINE = Table(
     Column("attempts", Integer, nullable=False),
     Column("state", String(16), nullable=False),
     Column("reason", Text),
+    Index("ingest_quarantine_by_state", "state", "source"),
 )
 
 DRIFT = Table(

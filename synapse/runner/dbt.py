@@ -14,8 +14,11 @@ import orjson
 
 from synapse.errors import SynapseError
 from synapse.garbage import without_cycle_search
+from synapse.observe.log import Log, node_logger
+from synapse.observe.nodes import NodeOutcome, SourceAge, node_outcomes
 from synapse.progress import Progress
 from synapse.project import PROFILES_DIR
+from synapse.runner.clock import utc_now
 from synapse.runner.error_class import ErrorClass, error_class
 from synapse.settings import Settings
 
@@ -40,6 +43,8 @@ class DbtResult:
     """For each failure the class of error that may pass by itself, or None."""
     built: frozenset[str] = frozenset()
     """The ids of models, seeds and snapshots that were built."""
+    nodes: tuple[NodeOutcome | SourceAge, ...] = field(default=(), metadata={"is_internal": True})
+    """What became of each node; of one invocation, a sum of several has none."""
 
     @property
     def succeeded(self) -> bool:
@@ -246,7 +251,12 @@ class DbtProject:
             "--target-path", str(self.target_path),
             "--log-path", str(self.target_path / "logs"),
         ]  # fmt: skip
-        runner = dbtRunner(self._manifest, [_node_counter(progress)] if progress else [])
+        watchers = [_node_counter(progress)] if progress else []
+        log = Log(self._settings, run_id=run_id)
+        if run_id is not None and not log.is_silent:
+            log.info("dbt_started", arguments=list(arguments))
+            watchers.append(node_logger(log))
+        runner = dbtRunner(self._manifest, watchers)
         # A manifest is a million objects that live as long as the run: dbt spends a sixth of its
         # time searching them for cycles.
         with dbt_environment(self._settings, run_id), without_cycle_search():
@@ -307,6 +317,7 @@ def _summary(result: Any) -> DbtResult:
         getattr(result, "elapsed_time", 0.0),
         tuple(passing),
         frozenset(built),
+        node_outcomes(getattr(result, "results", []), utc_now()),
     )
 
 

@@ -10,6 +10,7 @@ from sqlalchemy import (
     BigInteger,
     Column,
     DateTime,
+    Index,
     MetaData,
     String,
     Table,
@@ -22,7 +23,7 @@ from sqlalchemy.engine import Connection, Engine
 
 from synapse.runner.clock import naive_utc, utc_now
 from synapse.runner.lease import Lease
-from synapse.state_store import make_tables, open_store
+from synapse.state_store import make_indexes, make_tables, open_store
 
 _METADATA = MetaData()
 SCHEDULE_RUNS = Table(
@@ -40,6 +41,10 @@ SCHEDULE_RUNS = Table(
     Column("quarantined", BigInteger, nullable=False, default=0),
     Column("fingerprint", String(64)),
     Column("detail", Text),
+    # A ledger of 100,000 runs is asked for the newest, of all and of a schedule, at any moment.
+    Index("schedule_runs_by_time", "started_at"),
+    Index("schedule_runs_by_schedule", "schedule", "started_at"),
+    Index("schedule_runs_by_status", "status", "schedule", "started_at"),
 )
 
 
@@ -67,6 +72,7 @@ class RunHistory:
     def __init__(self, url: str) -> None:
         self.engine: Engine = open_store(url)
         make_tables(self.engine, _METADATA)
+        make_indexes(self.engine, SCHEDULE_RUNS)
 
     def start(
         self,

@@ -9,6 +9,7 @@ import orjson
 
 from synapse.deps import ensure_packages
 from synapse.errors import SynapseError
+from synapse.observe.ending import recorded
 from synapse.progress import Progress
 from synapse.runner.configuration import check_configuration
 from synapse.runner.dbt import DbtProject
@@ -17,7 +18,6 @@ from synapse.runner.history import Run, RunHistory
 from synapse.runner.lease import lease
 from synapse.runner.plan import leases, plan_of
 from synapse.runner.run_ledger import RunLedger, RunPlan
-from synapse.runner.service import recording
 from synapse.runner.warehouse import open_warehouse
 from synapse.runner.work import RunReport, Work
 from synapse.schedules.load import load_schedules
@@ -66,7 +66,7 @@ def retry(
                 settings, project_dir, dbt, warehouse, history, ledger, held, plan, run.run_id,
                 as_of, progress,
             )  # fmt: skip
-            with recording(warehouse):
+            with recorded(work):
                 return work.go_on(run, before, first)
     finally:
         history.close()

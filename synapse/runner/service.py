@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import uuid
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from datetime import datetime
 from pathlib import Path
 
 from synapse.deps import ensure_packages
 from synapse.errors import SynapseError
 from synapse.ingest.discover import require_bronze
+from synapse.observe.ending import recorded
 from synapse.progress import Progress
 from synapse.runner.configuration import check_configuration
 from synapse.runner.dbt import DbtProject
@@ -18,12 +18,12 @@ from synapse.runner.history import RunHistory
 from synapse.runner.lease import lease
 from synapse.runner.plan import Plan, make_plan
 from synapse.runner.run_ledger import RunLedger
-from synapse.runner.warehouse import Warehouse, open_warehouse
+from synapse.runner.warehouse import open_warehouse
 from synapse.runner.work import RunReport, Within, Work
 from synapse.schedules.load import load_schedules
 from synapse.settings import Settings
 
-__all__ = ["RunReport", "build_docs", "recording", "run"]
+__all__ = ["RunReport", "build_docs", "run"]
 
 
 def run(
@@ -92,25 +92,12 @@ def run(
                 settings, project_dir, dbt, warehouse, history, ledger, held, plan, run_id, as_of,
                 progress,
             )  # fmt: skip
-            with recording(warehouse):
+            with recorded(work):
                 return work.whole(
                     full_refresh=full_refresh, besides=schedules.without_models(), within=within
                 )
     finally:
         history.close()
-
-
-@contextlib.contextmanager
-def recording(warehouse: Warehouse) -> Iterator[None]:
-    """Tell the marts how the run ended: they are views, so no dbt has to follow."""
-    try:
-        yield
-    except BaseException:
-        # What went wrong matters more than a warehouse that somebody else has open.
-        with contextlib.suppress(SynapseError):
-            warehouse.record_runs()
-        raise
-    warehouse.record_runs()
 
 
 def build_docs(settings: Settings, project_dir: Path, *, dbt: DbtProject | None = None) -> Path:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from synapse.errors import SynapseError
+from synapse.observe.nodes import NodeOutcome, SourceAge
 from synapse.progress import Progress
 from synapse.runner.dbt import DbtProject, DbtResult
 from synapse.runner.error_class import ErrorClass, error_class
@@ -18,10 +19,11 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 5.0, 120.0
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a step: dbt's result, and how often it was tried."""
+    """What became of a step: dbt's result, how often it was tried, and each node by attempt."""
 
     result: DbtResult
     attempts: int
+    nodes: tuple[tuple[int, NodeOutcome | SourceAge], ...] = ()
 
 
 def run_step(
@@ -42,6 +44,7 @@ def run_step(
     left = dict(retries)
     attempts = 1
     result: DbtResult | None = None
+    nodes: list[tuple[int, NodeOutcome | SourceAge]] = []
     command = list(arguments)
     while True:
         try:
@@ -51,12 +54,13 @@ def run_step(
             if is_stopped() or not _take_one(left, kinds):
                 raise
         else:
+            nodes += [(attempts, node) for node in latest.nodes]
             if result is not None and command == ["retry"]:
                 latest = result.then(latest, is_retry=True)
             result = latest
             kinds = set(latest.passing)
             if latest.succeeded or is_stopped() or not _take_one(left, kinds):
-                return Outcome(result, attempts)
+                return Outcome(result, attempts, tuple(nodes))
             if arguments[0] in _RESUMABLE:
                 # dbt knows what failed and what was skipped because of it.
                 command = ["retry"]

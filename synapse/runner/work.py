@@ -13,6 +13,7 @@ from sqlalchemy.engine import Connection
 
 from synapse.errors import LeaseLostError, SynapseError
 from synapse.ingest.service import IngestReport, ingest
+from synapse.observe.ledger import ObservedRun
 from synapse.progress import Progress
 from synapse.publish.service import publish, publish_if_missing
 from synapse.runner.clock import naive_utc
@@ -179,6 +180,7 @@ class Work:
             )
             if stop.why is not None:
                 raise KeyboardInterrupt  # dbt had it, and told us in its own way
+            ObservedRun.of(self).record_step(position, step, outcome.nodes)
             total = total.then(outcome.result)
             status = "succeeded" if outcome.result.succeeded else "failed"
             detail = "\n".join(outcome.result.failures) or None

@@ -21,9 +21,9 @@ from synapse.errors import LeaseHeldError, SynapseError, UsageError
 from synapse.ingest.service import ingest
 from synapse.project import find_project
 from synapse.runner.error_class import ErrorClass, error_class
+from synapse.runner.history import RunHistory
 from synapse.schedules.load import load_schedules
 from synapse.settings import Settings
-from synapse.state_store import open_store
 
 Event = Mapping[str, Any]
 
@@ -131,11 +131,12 @@ _ACTIONS: dict[str, Callable[[Event], dict[str, Any]]] = {
 }
 
 
+@cache
 def _readiness() -> Readiness:
     settings = Settings.load()
-    return Readiness(
-        open_store(settings.state), load_schedules(find_project()), settings.business_timezone
-    )
+    # Whoever comes first to a new store makes its tables.
+    engine = RunHistory(settings.state).engine
+    return Readiness(engine, load_schedules(find_project()), settings.business_timezone)
 
 
 def _say_metrics(now: datetime, dimensions: dict[str, str], values: dict[str, float]) -> None:

@@ -84,8 +84,9 @@ def state_machine(name: str, schedule: Schedule) -> dict[str, Any]:
                 "TopicArn": "${Alerts}",
                 "Subject": f"Synapse ${{Environment}}: {name} failed",
                 "Message.$": (
-                    f"States.Format('{name} of {{}} failed. Execution: {{}}. {{}}', "
-                    "$.at, $$.Execution.Id, States.JsonToString($))"
+                    f"States.Format('{name} of {{}} failed: see `synapse status`, and the "
+                    f"executions of synapse-${{Environment}}-{name}. {{}}', "
+                    "$.at, States.JsonToString($))"
                 ),
             },
             "ResultPath": None,

@@ -19,9 +19,13 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
+import botocore.session
 from moto.core.config import default_user_config
 from moto.moto_server.werkzeug_app import MotoRequestHandler
 from moto.stepfunctions import models
+from moto.stepfunctions.parser.asl.component.state.exec.state_task.service import (
+    state_task_service_ecs,
+)
 from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 from werkzeug.serving import make_server
 
@@ -33,6 +37,29 @@ if TYPE_CHECKING:
 
 _INVOKE = re.compile(r"/2015-03-31/functions/(.+)/invocations")
 _ECS = "AmazonEC2ContainerServiceV20141113."
+
+
+def _mend_run_task() -> None:
+    """AWS spells ECS's parameters Cluster, its API cluster; moto's interpreter leaves that out."""
+
+    def shape(service: Any, action: str | None, side: str) -> Any:
+        model = botocore.session.get_session().get_service_model("ecs")
+        words = (action or service.resource.api_action).split("_")
+        name = "".join(word[0].upper() + word[1:] for word in words)
+        return getattr(model.operation_model(name), f"{side}_shape")
+
+    def parameters(
+        self: Any, parameters: Any, _service: Any = None, service_action_name: str | None = None
+    ) -> None:
+        self._to_boto_request(parameters, shape(self, service_action_name, "input"))
+
+    def response(
+        self: Any, response: Any, _service: Any = None, service_action_name: str | None = None
+    ) -> None:
+        self._from_boto_response(response, shape(self, service_action_name, "output"))
+
+    setattr(state_task_service_ecs.StateTaskServiceEcs, "_normalise_parameters", parameters)  # noqa: B010
+    setattr(state_task_service_ecs.StateTaskServiceEcs, "_normalise_response", response)  # noqa: B010
 
 
 class Cloud:
@@ -122,9 +149,10 @@ def main() -> None:
     os.environ["MOTO_PORT"] = str(arguments.port)
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     register()
+    _mend_run_task()
     # What a stack makes is what runs.
     default_user_config["stepfunctions"]["execute_state_machine"] = True
-    models.stepfunctions_backends = stepfunctions_parser_backends
+    setattr(models, "stepfunctions_backends", stepfunctions_parser_backends)  # noqa: B010
     make_server(
         "127.0.0.1",
         arguments.port,

@@ -34,7 +34,7 @@ def _database(client: Any, given: Properties) -> tuple[str, dict[str, str]]:
 
 
 def _bucket(client: Any, given: Properties) -> tuple[str, dict[str, str]]:
-    """moto's own makes a bucket of its name and leaves out most that is said of it."""
+    """Moto's own makes a bucket of its name and leaves out most that is said of it."""
     name = given["BucketName"]
     region = {"LocationConstraint": client.meta.region_name}
     client.create_bucket(Bucket=name, CreateBucketConfiguration=region)
@@ -148,6 +148,7 @@ _CLASSES: list[type[CloudFormationModel]] = []
 def register() -> None:
     """Tell moto of these types: it finds the subclasses of its model, and the last of one type."""
     from moto.cloudformation import parsing  # noqa: F401  its own come first
+
     _CLASSES.extend(_class_of(kind) for kind in _MAKERS)
 
 
@@ -186,7 +187,7 @@ def _class_of(kind: str) -> type[CloudFormationModel]:
             **_more: Any,
         ) -> Made:
             url = f"http://127.0.0.1:{os.environ['MOTO_PORT']}"
-            client = boto3.client(service, endpoint_url=url, region_name=region_name)  # type: ignore[call-overload]
+            client = boto3.client(service, endpoint_url=url, region_name=region_name)
             return cls(*make(client, cloudformation_json["Properties"]))
 
     return Made

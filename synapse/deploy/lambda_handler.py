@@ -49,7 +49,8 @@ _PASSING = {
 
 def handle(event: Event, _context: object) -> dict[str, Any]:
     """What Lambda calls. Errors that may pass carry the name of their class."""
-    _know_the_password()
+    if secret := os.environ.get("SYNAPSE_STATE_SECRET"):
+        _know_the_password(secret)
     try:
         if "Records" in event:
             return _landed(event)
@@ -131,9 +132,12 @@ _ACTIONS: dict[str, Callable[[Event], dict[str, Any]]] = {
 }
 
 
-@cache
 def _readiness() -> Readiness:
-    settings = Settings.load()
+    return _readiness_of(Settings.load())
+
+
+@cache
+def _readiness_of(settings: Settings) -> Readiness:
     # Whoever comes first to a new store makes its tables.
     engine = RunHistory(settings.state).engine
     return Readiness(engine, load_schedules(find_project()), settings.business_timezone)
@@ -151,9 +155,7 @@ def _say_metrics(now: datetime, dimensions: dict[str, str], values: dict[str, fl
 
 
 @cache
-def _know_the_password() -> None:
+def _know_the_password(secret: str) -> None:
     """Lambda has no secrets of ECS's kind: fetched once a sandbox, for libpq to find."""
-    secret = os.environ.get("SYNAPSE_STATE_SECRET")
-    if secret:
-        found = boto3.client("secretsmanager").get_secret_value(SecretId=secret)
-        os.environ["PGPASSWORD"] = orjson.loads(found["SecretString"])["password"]
+    found = boto3.client("secretsmanager").get_secret_value(SecretId=secret)
+    os.environ["PGPASSWORD"] = orjson.loads(found["SecretString"])["password"]

@@ -178,7 +178,7 @@ def _class_of(kind: str) -> type[CloudFormationModel]:
             return self.attributes[attribute_name]
 
         @classmethod
-        def create_from_cloudformation_json(  # type: ignore[misc]
+        def create_from_cloudformation_json(
             cls,
             resource_name: str,  # noqa: ARG003
             cloudformation_json: Any,
@@ -187,7 +187,8 @@ def _class_of(kind: str) -> type[CloudFormationModel]:
             **_more: Any,
         ) -> Made:
             url = f"http://127.0.0.1:{os.environ['MOTO_PORT']}"
-            client = boto3.client(service, endpoint_url=url, region_name=region_name)
+            call: Any = boto3.client  # boto3 ships no types for a service named at run time
+            client = call(service, endpoint_url=url, region_name=region_name)
             return cls(*make(client, cloudformation_json["Properties"]))
 
     return Made

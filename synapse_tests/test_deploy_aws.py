@@ -338,6 +338,20 @@ def test_what_runs_every_hour_is_said_in_utc_where_no_hour_is_lost(timezone: str
     )
 
 
+@pytest.mark.parametrize(
+    ("cron", "text"),
+    [
+        ("0 2 * * 1", "cron(0 2 ? * MON *)"),
+        ("0 2 * * 7", "cron(0 2 ? * SUN *)"),
+        ("0 2 * * 1#2", "cron(0 2 ? * 2#2 *)"),
+        ("0 2 * * 5L", "cron(0 2 ? * 6L *)"),
+        ("*/20 8-18 L * *", "cron(0,20,40 8-18 L * ? *)"),
+    ],
+)
+def test_weekdays_count_from_sunday_as_one(cron: str, text: str) -> None:
+    assert expression(cron, "UTC").text == text
+
+
 def test_half_hours_and_days_stay_in_their_zone() -> None:
     assert expression("5 * * * *", "Asia/Kolkata").timezone == "Asia/Kolkata"
     assert expression("0 1 * * *", "Europe/Lisbon").timezone == "Europe/Lisbon"

@@ -13,7 +13,7 @@ import pytest
 from synapse.deploy import lambda_handler
 from synapse.deploy.readiness import How, Readiness, State
 from synapse.errors import LeaseHeldError, SynapseError, UsageError
-from synapse.ingest.service import ingest
+from synapse.ingest.service import IngestReport, ingest
 from synapse.runner.history import RunHistory
 from synapse.runner.lease import lease
 from synapse.runner.plan import leases
@@ -225,13 +225,15 @@ def test_an_ingest_whose_time_is_over_leaves_whole_sources_to_the_next(tmp_path:
     at = datetime(2026, 3, 2, 4, tzinfo=UTC)
     expected = ingest(whole.settings, whole.project, as_of=at)
     assert not expected.is_cut
-    slices = []
+    slices: list[IngestReport] = []
     while not slices or slices[-1].is_cut:
-        slices.append(ingest(sliced.settings, sliced.project, as_of=at, seconds=0.0))
+        slices.append(ingest(sliced.settings, sliced.project, as_of=at, sweep=None, seconds=0.0))
+        assert slices[-1].is_sweep, "a sweep that was cut is none"
         assert slices[-1].accepted > 0
         assert len(slices) < 10
     assert len(slices) == 2
     total = {name: counts for each in slices for name, counts in each.sources.items()}
     assert total == expected.sources
     assert sum(each.accepted for each in slices) == expected.accepted
-    assert ingest(sliced.settings, sliced.project, as_of=at).accepted == 0
+    after = ingest(sliced.settings, sliced.project, as_of=at, sweep=None)
+    assert (after.accepted, after.is_sweep) == (0, False)

@@ -26,7 +26,7 @@ export DO_NOT_TRACK := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup deps demo test proof athena athena-suite postgres maven lint conventions format docs bench lock clean
+.PHONY: help setup deps demo test proof airflow athena athena-suite postgres maven lint conventions format docs bench lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -55,6 +55,10 @@ proof: $(DEV_ENV) postgres maven ## Every proof at full size: all seeds, all kil
 athena: $(DEV_ENV) maven ## The whole project on a local Athena: every table equals DuckDB's
 	@echo "==> a hostile lake on Athena and on DuckDB"
 	@$(BIN)/python -m pytest synapse_tests/test_athena_project.py
+
+airflow: $(DEV_ENV) ## A real Airflow, in an environment of its own, parses the DAGs
+	@echo "==> the DAGs of infra/airflow"
+	@$(BIN)/python -m pytest synapse_tests/test_airflow.py
 
 athena-suite: $(DEV_ENV) maven ## dbt-athena's own functional suite; DBT_ADAPTERS=PATH names a checkout
 	@echo "==> the functional suite of dbt-athena on a local Athena"
@@ -85,6 +89,10 @@ lint: conventions ## Check style, types, conventions and secrets
 	@$(BIN)/mypy
 	@echo "==> detect-secrets"
 	@git ls-files -z | xargs -0 $(BIN)/detect-secrets-hook --no-verify --baseline .secrets.baseline
+	@echo "==> cfn-lint, hadolint"
+	@$(BIN)/synapse deploy aws --plan --out $(LINT_DIR)/aws >/dev/null
+	@$(BIN)/cfn-lint $(LINT_DIR)/aws/*.yml
+	@$(BIN)/hadolint infra/Dockerfile
 	@echo "==> sqlfluff, dbt templater"
 	@$(DBT_LINT) $(BIN)/sqlfluff lint --templater dbt --processes $(WORKERS) $(SQL_DIRS)
 
@@ -111,12 +119,16 @@ bench: $(DEV_ENV) ## Measure; every script of benchmarks/
 		$(BIN)/python "$$script" || exit 1; \
 	done
 
-lock: $(UV_STAMP) ## Resolve pyproject.toml anew into the three hash-pinned lock files
+lock: $(UV_STAMP) ## Resolve pyproject.toml anew into the hash-pinned lock files
 	@echo "==> uv pip compile"
 	@$(UV) compile $(COMPILE) --group bootstrap --output-file requirements-uv.lock
 	@$(UV) compile $(COMPILE) pyproject.toml --group build --output-file requirements.lock
 	@$(UV) compile $(COMPILE) pyproject.toml --group build --group dev \
 		--constraint requirements.lock --output-file requirements-dev.lock
+	@$(UV) compile $(COMPILE) pyproject.toml --group build --extra aws \
+		--constraint requirements.lock --output-file requirements-aws.lock
+	@$(UV) compile $(COMPILE) infra/airflow/requirements.in \
+		--output-file infra/airflow/requirements.lock
 
 clean: ## Remove what builds and tests leave; keeps .venv and your lake
 	rm -rf build dist target logs dbt_packages .pytest_cache .mypy_cache .ruff_cache .hypothesis

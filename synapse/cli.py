@@ -7,6 +7,7 @@ longer to import than most commands take to run.
 from __future__ import annotations
 
 import gc
+import math
 import os
 import sys
 import time
@@ -143,6 +144,10 @@ def ingest_command(
             help="Take the waiting reload of this table (dms.<schema>.<table>) now: it is complete."
         ),
     ] = None,
+    seconds: Annotated[
+        float | None,
+        typer.Option(min=1, help="After so many, leave the sources not begun to the next ingest."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Find what landed, check it, and accept, consolidate or quarantine it."""
@@ -158,6 +163,7 @@ def ingest_command(
             sweep=None if recent else True,
             progress=progress,
             confirm_reloads=confirm_reload or (),
+            seconds=seconds or math.inf,
         )
     print_json(report) if as_json else say_ingested(report)
 

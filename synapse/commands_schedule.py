@@ -5,12 +5,14 @@ from __future__ import annotations
 import sys
 from datetime import UTC, datetime
 from itertools import islice
+from pathlib import Path
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
 import typer
 from rich.table import Table
 
+from synapse.errors import UsageError
 from synapse.options import JsonOption, LakeOption, ProjectOption, Target, TargetOption
 from synapse.project import find_project
 from synapse.settings import Settings
@@ -25,6 +27,7 @@ def add_schedule_commands(app: typer.Typer) -> None:
     deploy.command("cron", epilog="Example: synapse deploy cron --lake /srv/lake | crontab -")(
         cron_command
     )
+    deploy.command("aws", epilog="Example: synapse deploy aws --plan --out build/aws")(aws_command)
     app.add_typer(deploy, name="deploy")
 
 
@@ -126,3 +129,34 @@ def cron_command(
     )
     for line in lines:
         sys.stdout.write(f"{line}\n")
+
+
+def aws_command(
+    project_dir: ProjectOption = None,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Render; deploying is CloudFormation's own command.")
+    ] = False,
+    out_dir: Annotated[
+        Path, typer.Option("--out", help="Folder to render into.", file_okay=False)
+    ] = Path("build/aws"),
+    as_json: JsonOption = False,
+) -> None:
+    """Render the CloudFormation templates that schedules.yml and infra/ make. Calls nobody."""
+    from synapse.deploy.render import render
+    from synapse.schedules.load import load_schedules
+
+    if not plan:
+        raise UsageError(
+            "`synapse deploy aws` only renders: give --plan, look at what it wrote, and deploy it "
+            "with `aws cloudformation deploy` (infra/README.md has the lines)"
+        )
+    project = find_project(project_dir)
+    timezone = Settings.load().business_timezone
+    rendered = render(project, load_schedules(project), timezone, out_dir)
+    if as_json:
+        print_json({"files": [str(path) for path in rendered.files], "notices": rendered.notices})
+        return
+    for path in rendered.files:
+        out.print(str(path), soft_wrap=True)
+    for notice in rendered.notices:
+        out.print(notice, soft_wrap=True)

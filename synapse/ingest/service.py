@@ -8,6 +8,7 @@ that the next run frees; killed after it, the next run takes the part over (reco
 from __future__ import annotations
 
 import contextlib
+import math
 import sys
 import time
 import uuid
@@ -58,7 +59,8 @@ class IngestReport:
     Always: landed = accepted + duplicate + quarantined, in sum and for each source. pending: rows
     of a reload that is not complete, counted as landed once it is. unknown: undeclared sources and
     how many files they hold. notices: sentences for a person. listed: files that were listed, all
-    of bronze in a sweep; requests: the LIST requests that it took on S3.
+    of bronze in a sweep; requests: the LIST requests that it took on S3. is_cut: its time was over
+    before every source was looked at; another ingest goes on.
     """
 
     run_id: str
@@ -74,6 +76,7 @@ class IngestReport:
     drift: list[Drift] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
     is_sweep: bool = False
+    is_cut: bool = False
     listed: int = 0
     requests: int = 0
     seconds: float = 0.0
@@ -88,13 +91,15 @@ def ingest(
     sweep: bool | None = True,
     progress: Progress | None = None,
     confirm_reloads: Collection[str] = (),
+    seconds: float = math.inf,
 ) -> IngestReport:
     """Find what is new in bronze; accept, consolidate or quarantine it, and say so.
 
     as_of: aware, or naive UTC. sweep: list all of bronze; else only dated folders of the lookback,
     and all where a day has passed since the last sweep (None). progress is called with (what, done,
     total). confirm_reloads: sources (dms.<schema>.<table>) whose waiting reload is complete, as
-    somebody knows who started it.
+    somebody knows who started it. seconds: after so many no further source is begun once one has
+    given something; each source is taken whole, as in any ingest of what has landed by then.
 
     Raises SynapseError for an empty lake, wrong declarations or a store that cannot be
     reached, LeaseHeldError while another ingest is at work; bad input is quarantined and raises
@@ -138,20 +143,32 @@ def ingest(
             ending.callback(work.refusals.abandon)
             waiting, gone = _held(ledger, loads)
             harvest = Harvest()
+
+            def is_over() -> bool:
+                return bool(harvest.outcomes) and time.monotonic() - began >= seconds
+
+            is_cut = False
             for done, table in enumerate(declarations.tables):
                 files = [*tables.get(table, ()), *waiting.get(table.source, ())]
                 if progress:
                     progress(f"check {table.source}", done, len(declarations.tables))
+                if files and is_over():
+                    is_cut = True
+                    break
                 if files:
                     # Late: small files alone need no DuckDB, which is 35 MB.
                     from synapse.ingest.dms_table import ingest_table
 
                     files.sort(key=lambda file: file.path)
                     harvest.merge(ingest_table(work, table, files))
-            for target, files_of_topic in listing.topics():
+            for target, files_of_topic in () if is_cut else listing.topics():
+                if is_over():
+                    is_cut = True
+                    break
                 harvest.merge(ingest_topic(work, target, files_of_topic))
             swept = {"as_of": as_of_utc, "files": listing.files, "requests": lake.requests}
-            counts = commit(work, harvest, gone, sweep=swept if is_sweep else None)
+            is_whole_sweep = is_sweep and not is_cut
+            counts = commit(work, harvest, gone, sweep=swept if is_whole_sweep else None)
         if resolutions:
             QuarantineIndex(ledger.engine).resolve(resolutions.values(), part_id)
         gaps = ledger.offset_gaps()
@@ -168,6 +185,7 @@ def ingest(
         drift=list(harvest.drift.values()),
         notices=[*_notices(listing, harvest, gaps), *vanished, *feedback.tell(settings.state)],
         is_sweep=is_sweep,
+        is_cut=is_cut,
         listed=listing.files,
         requests=lake.requests,
         seconds=round(time.monotonic() - began, 3),

@@ -26,7 +26,7 @@ from synapse.runner.error_class import ErrorClass, error_class
 from synapse.runner.history import RunHistory
 from synapse.runner.lease import lease
 from synapse.runner.retry import retry
-from synapse.runner.run_ledger import RunLedger
+from synapse.runner.run_ledger import RunLedger, RunPlan
 from synapse.runner.service import run
 from synapse.runner.steps import run_step
 from synapse.runner.time_limit import Stop, stoppable
@@ -252,3 +252,31 @@ def test_a_run_that_is_told_to_stop_says_so_in_the_ledger(
     history.close()
     with lease(settings.state, "next") as held:
         assert held.predecessors == (), "it was released, not left to expire"
+
+
+def test_only_a_later_run_of_its_like_makes_a_run_a_backfill(tmp_path: Path) -> None:
+    """An hourly run of 01:05 that came first must not keep daily's of 01:00 from its snapshots."""
+    settings = lake_settings(tmp_path / "lake")
+    settings.lake.mkdir()
+    history = RunHistory(settings.state)
+    ledger = RunLedger(history.engine)
+    one = datetime(2026, 3, 1, 1, tzinfo=UTC)
+    runs = [
+        ("hourly", 5, "succeeded", ("hourly",)),
+        ("weekly", -60, "succeeded", ("daily", "weekly")),
+        ("daily", 120, "failed", ("daily",)),
+    ]
+    for schedule, minutes, status, covers in runs:
+        as_of = one + timedelta(minutes=minutes)
+        history.start(schedule, schedule, as_of)
+        with history.engine.begin() as connection:
+            plan = RunPlan(schedule, covers, (), None, False, False)
+            ledger.plan(connection, plan, as_of, settings.business_timezone)
+        history.finish(schedule, status)
+    found = {name: ledger.newest_as_of([name]) for name in ("hourly", "daily", "realtime")}
+    history.close()
+    assert found == {
+        "hourly": datetime(2026, 3, 1, 1, 5),
+        "daily": datetime(2026, 3, 1),
+        "realtime": None,
+    }

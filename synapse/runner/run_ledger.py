@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import cast
 
 import orjson
 from sqlalchemy import (
@@ -159,6 +160,21 @@ class RunLedger:
         query = query.where(RUN_STEPS.c.run_id == run_id).order_by(RUN_STEPS.c.position)
         with self._engine.connect() as connection:
             return [(row.selector, row.status, row.attempts) for row in connection.execute(query)]
+
+    def newest_as_of(self, schedules: Collection[str]) -> datetime | None:
+        """The greatest as-of (naive UTC) of a run that succeeded and covers one of `schedules`."""
+        plans, runs = RUN_PLANS.c, SCHEDULE_RUNS.c
+        query = (
+            select(runs.as_of, plans.covers)
+            .join(SCHEDULE_RUNS, runs.run_id == plans.run_id)
+            .where(runs.status == "succeeded")
+            .order_by(runs.as_of.desc())
+        )
+        with self._engine.connect() as connection:
+            for row in connection.execute(query):
+                if not set(schedules).isdisjoint(orjson.loads(row.covers)):
+                    return cast("datetime", row.as_of)
+        return None
 
     def covered(self, as_of: datetime, timezone: str) -> Collection[str]:
         """The schedules that have run with success for the last date complete by `as_of`."""

@@ -81,7 +81,9 @@ class Work:
         self, *, full_refresh: bool, besides: Collection[str] = (), within: Within | None = None
     ) -> RunReport:
         """Do all of the plan. besides: schedules that build nothing."""
-        newest = self.history.newest_as_of(besides)
+        # Of its like: an hourly run that came first makes no backfill of a daily one, which takes
+        # the snapshots.
+        newest = self.ledger.newest_as_of(self.plan.covers)
         is_backfill = newest is not None and naive_utc(self.as_of) < newest
         before = self.history.last_built(besides)
         self.history.start(self.run_id, self.plan.name, self.as_of, lease=self.lease, within=within)

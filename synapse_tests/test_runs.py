@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -17,6 +18,7 @@ import pytest
 
 from synapse.errors import SynapseError, UsageError
 from synapse.generate.service import generate
+from synapse.ingest.service import IngestReport
 from synapse.progress import Progress
 from synapse.runner.backfill import backfill
 from synapse.runner.clock import parse_as_of
@@ -27,10 +29,11 @@ from synapse.runner.history import RunHistory
 from synapse.runner.lease import lease
 from synapse.runner.retry import retry
 from synapse.runner.run_ledger import RunLedger, RunPlan
-from synapse.runner.service import run
+from synapse.runner.service import RunReport, run
 from synapse.runner.steps import run_step
 from synapse.runner.time_limit import Stop, stoppable
 from synapse.settings import Settings
+from synapse.terminal import print_json
 from synapse_tests.lakes import PROJECT_DIR, ask, copy_project, lake_settings
 
 
@@ -280,3 +283,11 @@ def test_only_a_later_run_of_its_like_makes_a_run_a_backfill(tmp_path: Path) -> 
         "daily": datetime(2026, 3, 1),
         "realtime": None,
     }
+
+
+def test_what_a_run_did_can_be_told_to_machines(capsys: pytest.CaptureFixture[str]) -> None:
+    now = datetime(2026, 3, 1, tzinfo=UTC)
+    result = DbtResult({"success": 1}, built=frozenset({"model.synapse.a"}))
+    print_json(RunReport("r", "daily", "succeeded", now, IngestReport("r", now), result))
+    told = json.loads(capsys.readouterr().out)
+    assert (told["status"], told["dbt"]["statuses"]) == ("succeeded", {"success": 1})

@@ -41,7 +41,7 @@ class DbtResult:
     seconds: float = 0.0
     passing: tuple[ErrorClass | None, ...] = ()
     """For each failure the class of error that may pass by itself, or None."""
-    built: frozenset[str] = frozenset()
+    built: frozenset[str] = field(default=frozenset(), metadata={"is_internal": True})
     """The ids of models, seeds and snapshots that were built."""
     nodes: tuple[NodeOutcome | SourceAge, ...] = field(default=(), metadata={"is_internal": True})
     """What became of each node; of one invocation, a sum of several has none."""

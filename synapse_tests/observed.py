@@ -14,7 +14,8 @@ from synapse.ingest import tables
 from synapse.observe.tables import METADATA, NODE_RUNS, RUN_ENDS
 from synapse.runner.history import SCHEDULE_RUNS, RunHistory
 from synapse.runner.run_ledger import RUN_PLANS, RunLedger
-from synapse.state_store import make_tables, open_store
+from synapse.schedules.claims import OCCURRENCES
+from synapse.state_store import make_tables, open_store, put
 
 MODEL = "model.synapse.fct_events"
 
@@ -42,6 +43,17 @@ def add_runs(engine: Engine, runs: Iterable[dict[str, Any]]) -> list[str]:
             (tables.RUNS, 5), (tables.RUN_SOURCES, 6),
         ):  # fmt: skip
             connection.execute(insert(table), [row[number] for row in rows])
+        # A scheduler was at work here, from the first of them on.
+        first = min((row[1] for row in rows), key=lambda run: run["as_of"])
+        put(
+            connection,
+            OCCURRENCES,
+            {"schedule": first["schedule"], "occurs_at": first["as_of"]},
+            {
+                "run_id": first["run_id"], "state": "begun", "attempts": 1,
+                "noted_at": first["as_of"],
+            },
+        )  # fmt: skip
     return [row[0] for row in rows]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 from decimal import Decimal
+from functools import partial
 
 from synapse.alerts.condition import Condition, Facts, shown
 from synapse.alerts.model import (
@@ -17,6 +18,7 @@ from synapse.alerts.model import (
 from synapse.alerts.runs_seen import RunsSeen
 from synapse.cost.budget import Budget, exceeded
 from synapse.cost.report import read_costs
+from synapse.schedules.lateness import due_time, overdue
 from synapse.schedules.occurrences import latest_time, times_after
 
 _SHOWN_NAMES = 5
@@ -68,15 +70,20 @@ def missed_schedules(rule: MissedScheduleRule, facts: Facts, seen: RunsSeen) -> 
     timezone = facts.settings.business_timezone
     for name in facts.schedule_names(rule.schedules):
         schedule = facts.schedules.by_name[name]
-        due = latest_time(schedule.cron, facts.now - schedule.sla, timezone)
-        since = seen.scheduled_since
-        if since is None or due < since:
+        due = due_time(schedule, facts.now, timezone)
+        late = overdue(
+            schedule,
+            facts.now,
+            timezone,
+            since=seen.scheduled_since,
+            is_made_good=partial(seen.is_made_good, name),
+        )
+        if seen.scheduled_since is None or due < seen.scheduled_since:
             yield Condition(name, None)
             continue
-        made_good = any(run.as_of >= due for run in seen.good(name))
         yield Condition(
             name,
-            not made_good,
+            late is not None,
             f"{name} of {due:%Y-%m-%d %H:%M} UTC has not run with success",
             f"{shown(facts.now - due)} late",
             f"sla {shown(schedule.sla)}",

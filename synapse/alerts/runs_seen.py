@@ -16,10 +16,10 @@ from synapse.runner.clock import naive_utc
 from synapse.runner.history import SCHEDULE_RUNS
 from synapse.runner.run_ledger import RUN_PLANS
 from synapse.schedules.claims import OCCURRENCES
+from synapse.schedules.lateness import GOOD
 
 # A weekly schedule that was missed twice is still seen.
 _WINDOW = timedelta(days=22)
-_GOOD = ("succeeded", "unchanged")
 # What dbt says of a failed test; the sentences begin with the node's name (runner/dbt.py).
 _FAILED_TEST = re.compile(r"^([A-Za-z0-9_]+): Got ([0-9]+) results?, configured to fail")
 _NODE = re.compile(r"^([A-Za-z0-9_]+): ")
@@ -74,7 +74,11 @@ class RunsSeen:
 
     def good(self, schedule: str) -> tuple[SeenRun, ...]:
         """Runs with success that stand for a schedule, newest first."""
-        return tuple(r for r in self.runs if r.status in _GOOD and schedule in r.covers)
+        return tuple(r for r in self.runs if r.status in GOOD and schedule in r.covers)
+
+    def is_made_good(self, schedule: str, due: datetime) -> bool:
+        """Whether a run that stands for the schedule, as of `due` or later, has succeeded."""
+        return any(run.as_of >= due for run in self.good(schedule))
 
     def newest_ended(self, schedule: str) -> SeenRun | None:
         """The newest run of a schedule that has ended, or is silent beyond its time-out."""

@@ -20,10 +20,9 @@ from synapse.runner.lease import is_held
 from synapse.runner.plan import leases
 from synapse.runner.run_ledger import RunLedger
 from synapse.schedules.claims import OCCURRENCES, Occurrences
+from synapse.schedules.lateness import GOOD, overdue
 from synapse.schedules.model import CatchUp, Ingest, Schedules
 from synapse.schedules.occurrences import latest_time
-
-_SUCCESS = ("succeeded", "unchanged")
 
 
 class How(StrEnum):
@@ -98,20 +97,24 @@ class Readiness:
 
     def lateness(self, name: str, now: datetime) -> Lateness:
         """Whether the newest run that is due by its SLA has succeeded."""
-        schedule = self._schedules[name]
-        due = latest_time(schedule.cron, now - schedule.sla, self._timezone)
         runs = SCHEDULE_RUNS.c
-        newest = select(func.max(runs.as_of), func.max(runs.finished_at)).where(
-            runs.schedule == name, runs.status.in_(_SUCCESS)
+        finished = select(func.max(runs.finished_at)).where(
+            runs.schedule == name, runs.status.in_(GOOD)
         )
         with self._engine.connect() as connection:
-            row: Any = connection.execute(newest).one()
-            as_of, finished_at = row
-            earliest: Any = connection.execute(select(func.min(runs.started_at))).scalar()
-        if as_of is None:
-            # A deployment is not late for what was due before it ran anything.
-            return Lateness(bool(earliest and earliest <= naive_utc(due)), None)
-        return Lateness(as_of < naive_utc(due), naive_utc(now) - (finished_at or as_of))
+            finished_at: Any = connection.execute(finished).scalar()
+            since: Any = connection.execute(select(func.min(OCCURRENCES.c.occurs_at))).scalar()
+        newest = self._ledger.newest_as_of([name], GOOD)
+        late = overdue(
+            self._schedules[name],
+            now,
+            self._timezone,
+            since=since,
+            is_made_good=lambda due: newest is not None and newest >= naive_utc(due),
+        )
+        return Lateness(
+            late is not None, None if finished_at is None else naive_utc(now) - finished_at
+        )
 
     def _occurred(self, name: str, at: datetime) -> Answer | None:
         query = (
@@ -123,7 +126,7 @@ class Readiness:
             row = connection.execute(query).one_or_none()
         if row is None or not self._occurrences.is_done(name, at):
             return None
-        if row.status in _SUCCESS or row.state == "missed":
+        if row.status in GOOD or row.state == "missed":
             return Answer(State.done, row.reason or row.status)
         return Answer(State.failed, row.reason or row.status or "given up")
 
@@ -144,7 +147,7 @@ class Readiness:
         )
         with self._engine.connect() as connection:
             row = connection.execute(newest).one_or_none()
-        if row is None or row.status not in (*_SUCCESS, "failed"):
+        if row is None or row.status not in (*GOOD, "failed"):
             return None
         if row.status == "failed":
             return Answer(State.failed, f"run {row.run_id} failed")

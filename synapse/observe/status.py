@@ -12,8 +12,9 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from synapse.observe.lateness import is_late
 from synapse.observe.reader import Reader, Row, moment
+from synapse.runner.clock import naive_utc
+from synapse.schedules.lateness import overdue
 from synapse.schedules.occurrences import times_after
 
 if TYPE_CHECKING:
@@ -234,7 +235,13 @@ def _schedule(
             status=status,
         )
     ]
-    late = is_late(reader, name, schedule, now, timezone)
+    late = overdue(
+        schedule,
+        now,
+        timezone,
+        since=_scheduled_since(reader),
+        is_made_good=lambda due: _is_made_good(reader, name, due),
+    )
     return ScheduleLine(
         name,
         _run(newest[0]) if newest else None,
@@ -242,6 +249,31 @@ def _schedule(
         None if late is None else late.replace(tzinfo=None),
         _next(schedule, now, timezone),
     )
+
+
+def _scheduled_since(reader: Reader) -> datetime | None:
+    """The first time of a schedule that was dealt with here."""
+    if not reader.has("occurrences"):
+        return None
+    (row,) = reader.rows("select min(occurs_at) as first from occurrences")
+    return moment(row["first"])
+
+
+def _is_made_good(reader: Reader, name: str, due: datetime) -> bool:
+    """Whether a run as of `due` or later that covers the schedule has succeeded."""
+    # A run begins at its as-of or after it. coalesce keeps SQLite from the index by status, whose
+    # every row it would read.
+    found = reader.rows(
+        "select 1 as found from schedule_runs left join run_plans "
+        "on run_plans.run_id = schedule_runs.run_id "
+        "where started_at >= :due and as_of >= :due "
+        "and coalesce(status, '') in ('succeeded', 'unchanged') "
+        "and (schedule = :name or covers like :covered) limit 1",
+        name=name,
+        due=naive_utc(due),
+        covered=f'%"{name}"%',
+    )
+    return bool(found)
 
 
 def open_quarantine(reader: Reader) -> dict[str, int]:

@@ -161,13 +161,15 @@ class RunLedger:
         with self._engine.connect() as connection:
             return [(row.selector, row.status, row.attempts) for row in connection.execute(query)]
 
-    def newest_as_of(self, schedules: Collection[str]) -> datetime | None:
-        """The greatest as-of (naive UTC) of a run that succeeded and covers one of `schedules`."""
+    def newest_as_of(
+        self, schedules: Collection[str], statuses: Collection[str] = ("succeeded",)
+    ) -> datetime | None:
+        """The greatest as-of (naive UTC) of a run that ended so and covers one of `schedules`."""
         plans, runs = RUN_PLANS.c, SCHEDULE_RUNS.c
         query = (
             select(runs.as_of, plans.covers)
             .join(SCHEDULE_RUNS, runs.run_id == plans.run_id)
-            .where(runs.status == "succeeded")
+            .where(runs.status.in_(statuses))
             .order_by(runs.as_of.desc())
         )
         with self._engine.connect() as connection:

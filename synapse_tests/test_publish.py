@@ -383,7 +383,7 @@ def test_on_s3_the_pointer_is_moved_by_s3_itself(bucket: Bucket, tmp_path: Path)
     now = lake.peek(POINTER)
     assert now is not None
     assert not lake.swap(POINTER, slept.document(), None)
-    assert not lake.swap(POINTER, slept.document(), '"0123456789abcdef0123456789abcdef"')
+    assert not lake.swap(POINTER, slept.document(), '"' + "0f" * 16 + '"')
     assert lake.peek(POINTER) == now
     assert lake.swap(POINTER, now[0], now[1])
     statements = published_sql(settings, published_set(settings))

@@ -20,12 +20,16 @@ from statelint.config import Config
 from statelint.linter import Linter
 from typer.testing import CliRunner
 
+from synapse.athena.warehouse import recorded_table
 from synapse.cli import app
 from synapse.deploy.cron_expression import expression, skipped_times
 from synapse.deploy.render import render
 from synapse.deploy.schedules_template import schedules_template
 from synapse.deploy.state_machine import AWS_ERRORS, state_machine
 from synapse.errors import SynapseError
+from synapse.lake import WRITTEN
+from synapse.publish.model import FOLDER as PUBLISHED
+from synapse.runner.record import RECORDED
 from synapse.schedules.load import load_schedules
 from synapse.schedules.model import Ingest
 from synapse.schedules.occurrences import times_between
@@ -194,13 +198,17 @@ def test_a_run_can_neither_delete_nor_overwrite_what_landed(
 ) -> None:
     own = list(granted(templates["runtime"], role))
     assert any("s3:GetObject" in each["Action"] for each in own), "it reads what landed"
+    written = set()
     for statement in own:
         harms = [a for a in statement["Action"] if re.match(r"s3:(Delete|Put|\*)", a)]
         for resource in statement["Resource"] if harms else ():
             text = json.dumps(resource)
             if "LakeBucket" in text:
                 assert not [a for a in harms if a != "s3:PutObject"], statement
-                assert re.search(r"/(retained|consolidated|quarantine|manifest|published)/", text)
+                found = re.search(r"\$\{Bucket\}/([a-z]+)/\*", text)
+                assert found, text
+                written.add(found[1])
+    assert written == {*WRITTEN, PUBLISHED, recorded_table(RECORDED[0]).location.split("/")[0]}
     # And whatever a role may be granted later, the bucket refuses.
     (lake,) = (
         each

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import insert
@@ -15,6 +16,7 @@ from sqlalchemy.engine import Engine
 from synapse.alerts.sender import Patience
 from synapse.alerts.service import Look, Watch
 from synapse.ingest import tables as t
+from synapse.observe.tables import NODE_RUNS
 from synapse.runner.clock import naive_utc
 from synapse.runner.history import SCHEDULE_RUNS
 from synapse.runner.run_ledger import RunLedger, RunPlan
@@ -69,6 +71,7 @@ class Store:
         self.engine = open_store(self.settings.state)
         make_tables(self.engine, SCHEDULE_RUNS.metadata)
         make_tables(self.engine, t.METADATA)
+        make_tables(self.engine, NODE_RUNS.metadata)
         self._ledger = RunLedger(self.engine)
         self._occurrences = Occurrences(self.engine)
         self._runs = 0
@@ -83,8 +86,12 @@ class Store:
         *,
         begins: datetime | None = None,
         scheduled: bool = True,
+        broken: Mapping[str, int | None] = MappingProxyType({}),
     ) -> str:
-        """Record a run that began at its as-of (or `begins`); took None: it is still running."""
+        """Record a run that began at its as-of (or `begins`); took None: it is still running.
+
+        broken: rows that a test found by its name; None for a model that failed.
+        """
         self._runs += 1
         run_id = f"run{self._runs}"
         started = begins or as_of
@@ -102,6 +109,16 @@ class Store:
                     detail=detail,
                 )
             )
+            for name, rows in broken.items():
+                kind, ended = ("model", "error") if rows is None else ("test", "fail")
+                connection.execute(
+                    insert(NODE_RUNS).values(
+                        run_id=run_id, position=0, attempt=1, unique_id=f"{kind}.synapse.{name}",
+                        schedule=schedule, step=schedule, resource_type=kind, name=name,
+                        status=ended, failures=rows, milliseconds=1, as_of=naive_utc(as_of),
+                        started_at=naive_utc(started),
+                    )
+                )  # fmt: skip
             plan = RunPlan(run_id, (schedule,), (), None, False, False)
             self._ledger.plan(connection, plan, as_of, TIMEZONE)
         return run_id

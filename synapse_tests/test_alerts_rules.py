@@ -114,23 +114,20 @@ def test_a_run_that_nobody_ended_counts_as_killed_after_its_time_out(
     assert kinds(look(T + 56 * MINUTE)) == ["begin"], "its time-out is 50 min"
 
 
-CHECKS = (
-    "unique_dim_users_user_id: Got 3 results, configured to fail if != 0\n"
-    "accepted_values_messages_role: Got 1 result, configured to fail if != 0"
-)
+CHECKS = {"unique_dim_users_user_id": 3, "accepted_values_messages_role": 1}
 
 
 def test_failed_checks_are_told_by_name_and_count_and_are_no_failed_run(
     store: Store, tmp_path: Path
 ) -> None:
     look = looks(store, tmp_path, rule("failed_checks"), rule("failed_run"))
-    store.run("hourly", T, status="failed", detail=CHECKS)
+    store.run("hourly", T, status="failed", broken=CHECKS)
     found = look(T + 10 * MINUTE)
     (notice,) = found.notices
     assert notice.rule == "failed_checks"
-    assert "2 checks of hourly failed on 4 rows: unique_dim_users_user_id, " in notice.title
+    assert "2 checks of hourly failed on 4 rows: accepted_values_messages_role, " in notice.title
     # A model broke as well: then both.
-    store.run("hourly", T + HOUR, status="failed", detail=f"{CHECKS}\ndim_users: Binder Error")
+    store.run("hourly", T + HOUR, status="failed", broken={**CHECKS, "dim_users": None})
     assert [n.rule for n in look(T + HOUR + 10 * MINUTE).notices] == ["failed_run"]
 
 

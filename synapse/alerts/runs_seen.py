@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 
 import orjson
-from sqlalchemy import func, select
+from sqlalchemy import func, inspect, select
+from sqlalchemy.engine import Connection
 
 from synapse.alerts.condition import Facts
+from synapse.observe.tables import NODE_RUNS
 from synapse.runner.clock import naive_utc
 from synapse.runner.history import SCHEDULE_RUNS
 from synapse.runner.run_ledger import RUN_PLANS
@@ -20,16 +22,17 @@ from synapse.schedules.lateness import GOOD
 
 # A weekly schedule that was missed twice is still seen.
 _WINDOW = timedelta(days=22)
-# What dbt says of a failed test; the sentences begin with the node's name (runner/dbt.py).
-_FAILED_TEST = re.compile(r"^([A-Za-z0-9_]+): Got ([0-9]+) results?, configured to fail")
-_NODE = re.compile(r"^([A-Za-z0-9_]+): ")
 # The holder of a run ends it at its time-out; one that is silent much longer was killed.
 _SILENT = timedelta(minutes=5)
+_BROKEN = ("error", "runtime error", "partial success")
 
 
 @dataclass(frozen=True)
 class SeenRun:
-    """A run; moments are aware. covers: the schedules that it stands for."""
+    """A run; moments are aware. covers: the schedules that it stands for.
+
+    failed_tests: rows at fault by the test's name. failed_nodes: names of what failed otherwise.
+    """
 
     run_id: str
     schedule: str
@@ -38,19 +41,8 @@ class SeenRun:
     as_of: datetime
     started_at: datetime
     finished_at: datetime | None
-    detail: str
-
-    @property
-    def failed_tests(self) -> dict[str, int]:
-        """Tests that failed, by name, with the number of rows at fault. Nothing of the rows."""
-        found = (_FAILED_TEST.match(line) for line in self.detail.splitlines())
-        return {match[1]: int(match[2]) for match in found if match}
-
-    @property
-    def failed_nodes(self) -> tuple[str, ...]:
-        """What failed and is no test, by name."""
-        lines = [line for line in self.detail.splitlines() if not _FAILED_TEST.match(line)]
-        return tuple(match[1] for line in lines if (match := _NODE.match(line)))
+    failed_tests: dict[str, int]
+    failed_nodes: tuple[str, ...]
 
 
 class RunsSeen:
@@ -98,16 +90,17 @@ class RunsSeen:
         query = (
             select(
                 runs.run_id, runs.schedule, runs.status, runs.as_of, runs.started_at,
-                runs.finished_at, runs.detail, plans.covers, plans.is_backfill,
+                runs.finished_at, plans.covers, plans.is_backfill,
             )
             .join(RUN_PLANS, plans.run_id == runs.run_id, isouter=True)
             .where(runs.started_at.between(naive_utc(now - _WINDOW), naive_utc(now)))
             .order_by(runs.started_at.desc(), runs.run_id)
         )  # fmt: skip
         with self._facts.engine.connect() as connection:
-            for row in connection.execute(query):
-                if row.is_backfill:
-                    continue
+            rows = [row for row in connection.execute(query) if not row.is_backfill]
+            bad = [row.run_id for row in rows if row.status not in (*GOOD, "running")]
+            tests, nodes = _failures(connection, bad)
+            for row in rows:
                 covers = orjson.loads(row.covers) if row.covers else [row.schedule]
                 finished = row.finished_at
                 yield SeenRun(
@@ -118,5 +111,32 @@ class RunsSeen:
                     row.as_of.replace(tzinfo=UTC),
                     row.started_at.replace(tzinfo=UTC),
                     None if finished is None else finished.replace(tzinfo=UTC),
-                    row.detail or "",
+                    tests[row.run_id],
+                    tuple(nodes[row.run_id]),
                 )
+
+
+def _failures(
+    connection: Connection, run_ids: Collection[str]
+) -> tuple[dict[str, dict[str, int]], dict[str, list[str]]]:
+    """What failed in these runs, by run: tests with their rows, and names of all else.
+
+    Of a node that was tried again its last attempt counts. Nothing of the rows, nor of what the
+    engine said, is read.
+    """
+    tests: dict[str, dict[str, int]] = defaultdict(dict)
+    others: dict[str, list[str]] = defaultdict(list)
+    if not run_ids or not inspect(connection).has_table(NODE_RUNS.name):
+        return tests, others
+    query = (
+        select(NODE_RUNS)
+        .where(NODE_RUNS.c.run_id.in_(run_ids))
+        .order_by(NODE_RUNS.c.attempt, NODE_RUNS.c.position, NODE_RUNS.c.unique_id)
+    )
+    last = {(row.run_id, row.unique_id): row for row in connection.execute(query)}
+    for (run_id, _), row in last.items():
+        if row.resource_type == "test" and row.status == "fail":
+            tests[run_id][row.name] = int(row.failures or 0)
+        elif row.status in _BROKEN:
+            others[run_id].append(row.name)
+    return tests, others

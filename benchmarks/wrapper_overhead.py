@@ -26,7 +26,7 @@ from benchmarks.support.gold import Cost
 from synapse.generate.calendar import DEFAULT_START
 from synapse.project import PROFILES_DIR, find_project
 
-REPEATS = 3
+REPEATS = 2
 WRAPPER, STEPS, ONE = "synapse run daily", "dbt build, by step", "dbt build, in one"
 _BIN = Path(sys.executable).parent
 
@@ -73,7 +73,7 @@ def hold_back(lake: Path, day: date, aside: Path) -> None:
 
 def main() -> None:
     """Print the ratio."""
-    users, days = (int(text) for text in (sys.argv[1:3] or ("2000", "60")))
+    users, days = (int(text) for text in (sys.argv[1:3] or ("200", "15")))
     last = DEFAULT_START + timedelta(days=days - 1)
     synapse, dbt = _BIN / "synapse", _BIN / "dbt"
     with tempfile.TemporaryDirectory() as folder:

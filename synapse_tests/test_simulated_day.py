@@ -65,7 +65,7 @@ def hourly(settings: Settings, dbt: DbtProject, hour: int) -> Counter[str]:
     start = end_of_date(DEFAULT_START + timedelta(days=DAYS - 2), TIMEZONE)
     as_of = start + timedelta(hours=hour + 1)
     report = run(settings, PROJECT_DIR, schedule="hourly", as_of=as_of, dbt=dbt)
-    assert report.status == "succeeded", "\n".join(report.dbt.failures)
+    assert report.status in ("succeeded", "unchanged"), "\n".join(report.dbt.failures)
     counts = report.ingest
     assert counts.landed == counts.accepted + counts.duplicate + counts.quarantined
     return Counter(
@@ -98,9 +98,11 @@ def test_a_day_of_hourly_runs_equals_one_rebuild(
     settings, last_days = lake
     dbt = DbtProject(settings, PROJECT_DIR)
     total: Counter[str] = Counter()
+    busy = 0
     for hour in range(HOURS):
-        assert last_days.land(hour), f"nothing lands in hour {hour}"
+        busy += last_days.land(hour) > 0
         total += hourly(settings, dbt, hour)
+    assert busy > HOURS / 2, "in most hours something lands"
     assert min(total["accepted"], total["duplicate"], total["quarantined"]) > 0, total
     with Ledger(settings.state) as ledger:
         for source, counts in ledger.totals().items():

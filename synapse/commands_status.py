@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -119,16 +119,12 @@ def quality_command(
     """Write the quality summary of a business date: Markdown and one HTML page."""
     from synapse.observe.quality import read_quality
     from synapse.observe.quality_files import write_quality
-    from synapse.runner.clock import parse_date
+    from synapse.runner.clock import last_complete_date, parse_date
 
     settings = Settings.load(lake=lake)
     settings.require_lake()
-    if date is None:
-        from zoneinfo import ZoneInfo
-
-        day = datetime.now(ZoneInfo(settings.business_timezone)).date() - timedelta(days=1)
-    else:
-        day = parse_date(date)
+    today = datetime.now(UTC)
+    day = parse_date(date) if date else last_complete_date(today, settings.business_timezone)
     quality = read_quality(settings, day)
     paths = write_quality(settings, quality)
     if as_json:

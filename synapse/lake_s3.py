@@ -31,6 +31,7 @@ from tenacity import (
 from synapse.dated_folders import is_before
 from synapse.errors import SynapseError
 from synapse.ingest.model import BronzeFile
+from synapse.whole_files import aside
 
 if TYPE_CHECKING:
     from obstore import UpdateVersion
@@ -182,7 +183,7 @@ class S3Lake:
     async def _fetch_once(self, file: BronzeFile) -> None:
         target = self.root / file.path
         target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+        temporary = aside(target)
         answer = await obstore.get_async(
             self._store, file.path, options={"if_match": file.etag} if file.etag else None
         )

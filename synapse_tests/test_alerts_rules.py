@@ -208,6 +208,7 @@ def test_athena_tells_the_error_rate_through_its_own_client(
             monkeypatch.setenv("AWS_DEFAULT_REGION", aws.REGION)
             monkeypatch.setenv("AWS_ACCESS_KEY_ID", aws.ACCESS_KEY)
             monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", aws.SECRET_KEY)
+            monkeypatch.setenv("SYNAPSE_ATHENA_STAGING", "s3://synapse-data/athena-results/")
             watch = Watch(replace(store.settings, target="athena"), project)
             watch.note_figures()
             figure = last_error_rate(watch.engine)

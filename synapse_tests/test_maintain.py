@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
-from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -98,27 +97,25 @@ def test_an_unknown_table_is_told(project: SmallProject) -> None:
         maintain_athena(project.settings, project.folder, only=["no_such_table"])
 
 
-def manifest(folder: Path, meta: object, materialized: str = "incremental") -> Path:
+def manifest(meta: object, materialized: str = "incremental") -> dict[str, Any]:
     node = {
         "resource_type": "model", "schema": "Lake_gold", "alias": "fct_messages",
         "name": "fct_messages", "config": {"meta": meta, "materialized": materialized},
     }  # fmt: skip
-    path = folder / "manifest.json"
-    path.write_text(json.dumps({"nodes": {"model.synapse.fct_messages": node}}))
-    return path
+    return {"nodes": {"model.synapse.fct_messages": node}}
 
 
-def test_a_policy_is_read_from_meta_and_defaults_to_athenas(tmp_path: Path) -> None:
-    read = read_policies(manifest(tmp_path, {"maintain": {"snapshot_days": 0.5}}))
+def test_a_policy_is_read_from_meta_and_defaults_to_athenas() -> None:
+    read = read_policies(manifest({"maintain": {"snapshot_days": 0.5}}))
     assert read == {
         ("lake_gold", "fct_messages"): (
             "model.synapse.fct_messages",
             Policy(compact=True, snapshot_days=0.5, min_snapshots=1),
         )
     }
-    (whole,) = read_policies(manifest(tmp_path, {}, "table")).values()
+    (whole,) = read_policies(manifest({}, "table")).values()
     assert whole[1] == Policy(compact=False)
-    told = manifest(tmp_path, {"maintain": {"compact": True}}, "table")
+    told = manifest({"maintain": {"compact": True}}, "table")
     assert read_policies(told)["lake_gold", "fct_messages"][1].compact
     assert Policy(snapshot_days=0.5).properties["vacuum_max_snapshot_age_seconds"] == "43200"
     assert Policy().properties["vacuum_max_snapshot_age_seconds"] == "432000"
@@ -127,9 +124,9 @@ def test_a_policy_is_read_from_meta_and_defaults_to_athenas(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     "wrong", [{"snapshot_day": 3}, {"min_snapshots": 0}, {"snapshot_days": "soon"}, "weekly"]
 )
-def test_a_wrong_policy_names_the_model_and_the_key(tmp_path: Path, wrong: object) -> None:
+def test_a_wrong_policy_names_the_model_and_the_key(wrong: object) -> None:
     with pytest.raises(SynapseError, match=r"model\.synapse\.fct_messages: meta\.maintain\."):
-        read_policies(manifest(tmp_path, {"maintain": wrong}))
+        read_policies(manifest({"maintain": wrong}))
 
 
 def test_athena_is_asked_again_until_it_is_done() -> None:

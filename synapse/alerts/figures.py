@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sqlalchemy import BigInteger, Column, DateTime, String, Table, select
 from sqlalchemy.engine import Engine
 
 from synapse.alerts.tables import METADATA
-from synapse.errors import SynapseError
 from synapse.runner.clock import naive_utc
 from synapse.settings import Settings
 from synapse.state_store import put
-
-if TYPE_CHECKING:
-    from mypy_boto3_athena.client import AthenaClient
 
 ERROR_RATES = Table(
     "alert_error_rates",
@@ -54,10 +47,7 @@ def note_error_rate(engine: Engine, settings: Settings, run_id: str | None) -> N
 
     Raises SynapseError where the warehouse cannot be asked.
     """
-    read: Callable[[Settings], tuple[Any, ...] | None] = (
-        _from_athena if settings.target == "athena" else _from_duckdb
-    )
-    row = read(settings)
+    row = _from_athena(run_id) if settings.target == "athena" else _from_duckdb(settings)
     if row is None:
         return
     hour_at = datetime.fromisoformat(str(row[0]))
@@ -96,33 +86,14 @@ def _from_duckdb(settings: Settings) -> tuple[Any, ...] | None:
             return None  # nothing has been built yet
 
 
-def _from_athena(_: Settings) -> tuple[Any, ...] | None:
+def _from_athena(run_id: str | None) -> tuple[Any, ...] | None:
     from synapse.athena.deployment import target_schema
-    from synapse.athena.executions import athena_client, workgroup
+    from synapse.athena.executions import NO_NODE, athena_client
+    from synapse.athena.statements import Sender
 
-    client = athena_client()
-    staging = os.environ.get("SYNAPSE_ATHENA_STAGING")
-    query_id = client.start_query_execution(
-        QueryString=_QUERY.format(gold=target_schema()),
-        WorkGroup=workgroup(),
-        # A workgroup may say where by itself.
-        ResultConfiguration={"OutputLocation": staging} if staging else {},
-    )["QueryExecutionId"]
-    _await(client, query_id)
+    client, gold = athena_client(), target_schema()
+    sender = Sender(client, run_id or "", gold)
+    query_id = sender.send(_QUERY.format(gold=gold), NO_NODE, _ATHENA_SECONDS)
     rows = client.get_query_results(QueryExecutionId=query_id)["ResultSet"]["Rows"]
     # The first row holds the columns' names.
     return tuple(field.get("VarCharValue") for field in rows[1]["Data"]) if len(rows) > 1 else None
-
-
-def _await(client: AthenaClient, query_id: str) -> None:
-    deadline = time.monotonic() + _ATHENA_SECONDS
-    while True:
-        status = client.get_query_execution(QueryExecutionId=query_id)["QueryExecution"]["Status"]
-        state = status.get("State")
-        if state == "SUCCEEDED":
-            return
-        if state in ("FAILED", "CANCELLED") or time.monotonic() > deadline:
-            raise SynapseError(
-                f"Athena did not tell the product's error rate: query {query_id} is {state}"
-            )
-        time.sleep(0.5)

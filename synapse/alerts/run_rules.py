@@ -18,7 +18,7 @@ from synapse.alerts.model import (
 from synapse.alerts.runs_seen import RunsSeen
 from synapse.cost.budget import Budget, exceeded
 from synapse.cost.report import read_costs
-from synapse.schedules.lateness import due_time, overdue
+from synapse.schedules.lateness import GOOD, due_time, overdue
 from synapse.schedules.occurrences import latest_time, times_after
 
 _SHOWN_NAMES = 5
@@ -102,7 +102,7 @@ def failed_runs(rule: FailedRunRule, facts: Facts, seen: RunsSeen) -> Iterator[C
         status = "killed (silent)" if seen.is_silent(run) else run.status
         nodes = run.failed_nodes
         is_of_checks = bool(run.failed_tests) and not nodes
-        is_bad = status not in ("succeeded", "unchanged") and not is_of_checks
+        is_bad = status not in GOOD and not is_of_checks
         yield Condition(
             name,
             is_bad,

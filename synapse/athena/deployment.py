@@ -5,9 +5,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable
-from pathlib import Path
-
-import orjson
 
 from synapse.runner.dbt import DbtProject
 
@@ -28,7 +25,7 @@ def target_schema() -> str:
 
 def databases(dbt: DbtProject) -> list[str]:
     """The databases that a run writes: those that the project's nodes name, and ops."""
-    nodes = orjson.loads(parsed_manifest(dbt).read_bytes())["nodes"].values()
+    nodes = dbt.manifest()["nodes"].values()
     return with_standard_ones(
         node["schema"].lower()
         for node in nodes
@@ -39,12 +36,6 @@ def databases(dbt: DbtProject) -> list[str]:
 def with_standard_ones(named: Iterable[str]) -> list[str]:
     """These databases and those that every deployment has."""
     return sorted({*named, *(f"{prefix()}{word}" for word in _SCHEMAS)})
-
-
-def parsed_manifest(dbt: DbtProject) -> Path:
-    """Where dbt's manifest of the project lies, once it is parsed."""
-    dbt.parse()
-    return dbt.target_path / "manifest.json"
 
 
 def is_temporary(table: str) -> bool:

@@ -16,7 +16,6 @@ import boto3
 from synapse.athena.costs import record_costs
 from synapse.athena.deployment import (
     is_temporary,
-    parsed_manifest,
     target_schema,
     with_standard_ones,
 )
@@ -183,7 +182,7 @@ def keep_tables(
     """
     days = rollback_days()
     dbt = DbtProject(settings, project_dir)
-    policies = read_policies(parsed_manifest(dbt))
+    policies = read_policies(dbt.manifest())
     databases = with_standard_ones(database for database, _ in policies)
     # What came before is recorded first: the ledger goes on from its newest query.
     record_costs(settings)

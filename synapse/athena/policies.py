@@ -5,10 +5,9 @@ config: {meta: {maintain: {compact: false, snapshot_days: 2}}}
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
-import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from synapse.errors import SynapseError
@@ -38,13 +37,13 @@ class Policy(BaseModel):
         }
 
 
-def read_policies(manifest: Path) -> dict[tuple[str, str], tuple[str, Policy]]:
+def read_policies(manifest: Mapping[str, Any]) -> dict[tuple[str, str], tuple[str, Policy]]:
     """(dbt's node id, policy) by (database, table), for all that dbt's manifest builds.
 
     Raises SynapseError for a declaration that is none.
     """
     found = {}
-    for node_id, node in orjson.loads(manifest.read_bytes())["nodes"].items():
+    for node_id, node in manifest["nodes"].items():
         if node["resource_type"] in ("model", "snapshot", "seed"):
             key = (node["schema"].lower(), (node.get("alias") or node["name"]).lower())
             found[key] = (node_id, _policy(node_id, node["config"]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Callable
@@ -37,8 +38,12 @@ class Sender:
     database: str
     sent: list[Query] = field(default_factory=list)
 
-    def send(self, sql: str, node_id: str) -> None:
-        """Run a statement to its end. Raises StatementError unless it succeeds."""
+    def send(self, sql: str, node_id: str, within: float = math.inf) -> str:
+        """Run a statement to its end; returns its id. within: seconds.
+
+        Raises StatementError unless it succeeds in that time; what is still at work is cancelled.
+        """
+        deadline = time.monotonic() + within
         started = self.client.start_query_execution(
             QueryString=sql,
             QueryExecutionContext={"Catalog": "awsdatacatalog", "Database": self.database},
@@ -51,13 +56,17 @@ class Sender:
             status = execution["Status"]
             if status["State"] in FINAL_STATES:
                 break
+            if time.monotonic() > deadline:
+                self.client.stop_query_execution(QueryExecutionId=query_id)
+                raise StatementError(f"{sql}: still {status['State']} after {within:g} s")
             time.sleep(_POLL_SECONDS)
         self.sent.append(as_query(execution, self.run_id, node_id))
         if status["State"] != "SUCCEEDED":
             raise StatementError(f"{sql}: {status.get('StateChangeReason', status['State'])}")
+        return query_id
 
 
-def until_done(send: Callable[[], None]) -> int:
+def until_done(send: Callable[[], object]) -> int:
     """Send a statement until Athena no longer asks for another run of it; returns how often.
 
     Raises StatementError for any other failure, and when there is no end to it.

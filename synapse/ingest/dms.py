@@ -14,11 +14,12 @@ import pyarrow.parquet as pq
 
 from synapse.declarations import DmsTable
 from synapse.ingest.dms_checks import Checks, compile_checks, explain, literal, quoted
-from synapse.ingest.files import aside, retain
+from synapse.ingest.files import retain
 from synapse.ingest.lossless import as_text
 from synapse.ingest.model import BronzeFile, Kind, ManifestRow, Refusal, Unit
 from synapse.ingest.moments import layout_of
 from synapse.lake import Lake
+from synapse.whole_files import aside
 
 _FILES_PER_QUERY = 400
 _FILE = "_synapse_file"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
@@ -14,6 +13,7 @@ import pyarrow.parquet as pq
 
 from synapse.errors import SynapseError
 from synapse.lake import Lake
+from synapse.whole_files import aside
 
 
 def sha256_of(path: Path) -> str:
@@ -62,8 +62,3 @@ def close_quietly(writer: pq.ParquetWriter) -> None:
     with contextlib.suppress(OSError, pa.ArrowException):
         writer.close()
     writer.is_open = False
-
-
-def aside(path: Path) -> Path:
-    """Where to write what then becomes `path`; several readers may keep the same bytes at once."""
-    return path.with_name(f".{path.name}.{os.getpid()}.tmp")

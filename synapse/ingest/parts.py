@@ -18,12 +18,13 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from synapse.declarations import moments_of
-from synapse.ingest.files import aside, close_quietly, sha256_of
+from synapse.ingest.files import close_quietly, sha256_of
 from synapse.ingest.model import Kind, ManifestRow
 from synapse.ingest.moments import layout_of_schema
 from synapse.ingest.runs import merge_runs, write_run
 from synapse.ingest.shapes import Rowset, Shape, lineage_prefix
 from synapse.lake import Lake
+from synapse.whole_files import aside
 
 # Between 128 and 256 MB is what Athena and DuckDB scan best.
 TARGET_BYTES = 192 * 1024 * 1024

@@ -13,9 +13,10 @@ from datetime import datetime
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from synapse.ingest.files import aside, close_quietly, retain, write_atomically
+from synapse.ingest.files import close_quietly, retain, write_atomically
 from synapse.ingest.model import BronzeFile, Kind, Refusal, Unit
 from synapse.lake import Lake
+from synapse.whole_files import aside
 
 _REFUSALS = pa.schema(
     [

@@ -6,13 +6,13 @@ To parse takes dbt six seconds, most of it to import itself and to read what has
 from __future__ import annotations
 
 import hashlib
-import os
 from importlib.metadata import version
 from pathlib import Path
 
 from synapse.runner.dbt import DbtProject
 from synapse.runner.fingerprint import project_files
 from synapse.settings import Settings
+from synapse.whole_files import write_whole
 
 
 def semantic_manifest(settings: Settings, project_dir: Path, dbt: DbtProject) -> str:
@@ -25,12 +25,9 @@ def semantic_manifest(settings: Settings, project_dir: Path, dbt: DbtProject) ->
         return known.read_text()
     dbt.parse()
     parsed = (dbt.target_path / "semantic_manifest.json").read_text()
-    known.parent.mkdir(parents=True, exist_ok=True)
     for outdated in known.parent.glob("*.json"):
         outdated.unlink(missing_ok=True)
-    aside = known.with_suffix(f".{os.getpid()}.tmp")
-    aside.write_text(parsed)
-    aside.replace(known)
+    write_whole(known, parsed.encode())
     return parsed
 
 

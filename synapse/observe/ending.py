@@ -17,7 +17,7 @@ from synapse.observe.anomalies import find_anomalies, period_of, record_anomalie
 from synapse.observe.ledger import ObservedRun
 from synapse.observe.reader import open_reader
 from synapse.observe.tables import RUN_ENDS
-from synapse.runner.clock import naive_utc
+from synapse.runner.clock import last_complete_date, naive_utc
 from synapse.schedules.model import Schedule
 from synapse.schedules.occurrences import times_after
 from synapse.settings import Settings
@@ -68,7 +68,7 @@ class Ending:
             write_openmetrics(self.settings)
         if _SUMMARISED in self.covers:
             with self._told():
-                from synapse.observe.quality import last_complete_date, read_quality
+                from synapse.observe.quality import read_quality
                 from synapse.observe.quality_files import write_quality
 
                 day = last_complete_date(self.run.as_of, self.settings.business_timezone)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
+
+from synapse.runner.clock import naive_utc
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,7 @@ def _outcome(result: Any, now: datetime) -> NodeOutcome:
         resource_type=kind,
         name=node.name,
         status=str(result.status),
-        started_at=_naive(min(began)) if began else now,
+        started_at=naive_utc(min(began)) if began else now,
         milliseconds=round(result.execution_time * 1000),
         rows_affected=_rows(result.adapter_response),
         failures=result.failures if is_test else None,
@@ -106,8 +108,8 @@ def _source_age(result: Any, now: datetime) -> SourceAge:
         unique_id=node.unique_id,
         source=f"{node.source_name}.{node.name}",
         status=str(result.status),
-        checked_at=_naive(checked) if checked else now,
-        max_loaded_at=_naive(loaded) if loaded else None,
+        checked_at=naive_utc(checked) if checked else now,
+        max_loaded_at=naive_utc(loaded) if loaded else None,
         age=_whole(getattr(result, "age", None)),
         warn_after=_seconds(getattr(freshness, "warn_after", None)),
         error_after=_seconds(getattr(freshness, "error_after", None)),
@@ -121,7 +123,3 @@ def _seconds(limit: Any) -> int | None:
 
 def _whole(seconds: float | None) -> int | None:
     return None if seconds is None else round(seconds)
-
-
-def _naive(moment: datetime) -> datetime:
-    return moment if moment.tzinfo is None else moment.astimezone(UTC).replace(tzinfo=None)

@@ -7,7 +7,6 @@ collector takes `# UNIT` and `# EOF` for comments and counters for untyped: it r
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,7 +21,9 @@ from prometheus_client.registry import Collector, CollectorRegistry
 
 from synapse.observe.reader import Reader, moment, open_reader
 from synapse.observe.status import freshness, open_quarantine
+from synapse.schedules.lateness import GOOD
 from synapse.settings import Settings
+from synapse.whole_files import write_whole
 
 FILE = Path("metrics") / "synapse.prom"
 CONTENT_TYPE = "application/openmetrics-text; version=1.0.0; charset=utf-8"
@@ -54,11 +55,7 @@ def openmetrics_text(settings: Settings) -> bytes:
 def write_openmetrics(settings: Settings) -> Path:
     """Write it into the lake's folder on this machine; whoever scrapes never sees half a file."""
     path = settings.lake / FILE
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # Beside it, so that the rename stays on one file system; node_exporter reads *.prom only.
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_bytes(openmetrics_text(settings))
-    temporary.replace(path)
+    write_whole(path, openmetrics_text(settings))
     return path
 
 
@@ -93,8 +90,10 @@ def _runs(reader: Reader) -> Iterable[Metric]:
         for schedule in sorted({sample.labels["schedule"] for sample in runs.samples}):
             good = reader.rows(
                 "select max(started_at) as newest from schedule_runs where schedule = :schedule "
-                "and status in ('succeeded', 'unchanged')",
+                "and status in (:built, :unchanged)",
                 schedule=schedule,
+                built=GOOD[0],
+                unchanged=GOOD[1],
             )
             newest = moment(good[0]["newest"])
             if newest is not None:

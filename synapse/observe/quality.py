@@ -12,11 +12,9 @@ from decimal import Decimal
 from typing import Any
 
 from synapse.observe.reader import Reader, Row, moment, open_reader
-from synapse.observe.status import AnomalyLine, SourceLine
-from synapse.runner.clock import end_of_date, last_complete_date, naive_utc
+from synapse.observe.status import AnomalyLine, SourceLine, open_quarantine
+from synapse.runner.clock import end_of_date, naive_utc
 from synapse.settings import Settings
-
-__all__ = ["Quality", "last_complete_date", "read_quality"]
 
 _SLOWEST = 10
 
@@ -153,7 +151,8 @@ def read_quality(settings: Settings, day: date) -> Quality:
         closing = _closing_run(reader, day, begin, end)
         run_id = closing["run_id"] if closing else None
         runs = _runs(reader, begin, end, run_id)
-        tests, failed = _tests(reader, run_id)
+        nodes = _nodes(reader, run_id)
+        tests, failed = _tests(nodes)
         ever = _ever(reader)
         return Quality(
             date=day,
@@ -170,11 +169,14 @@ def read_quality(settings: Settings, day: date) -> Quality:
             failed=failed,
             freshness=_freshness(reader, begin, end, run_id),
             refused=_refused(reader, begin, end),
-            waiting=_waiting(reader),
+            waiting=[
+                Counted(source, "open", refused)
+                for source, refused in open_quarantine(reader).items()
+            ],
             drift=_drift(reader, begin, end),
             restated=_restated(settings, [row["run_id"] for row in runs]),
             anomalies=_anomalies(reader, begin, end, run_id),
-            slowest=_slowest(reader, run_id),
+            slowest=_slowest(nodes),
             cost=_cost(reader, begin, end, run_id),
         )
 
@@ -248,10 +250,8 @@ def _account(source: str, row: Row) -> Account:
     return Account(source, *(int(row[name] or 0) for name in names))
 
 
-def _tests(reader: Reader, run_id: str | None) -> tuple[dict[str, int], list[FailedTest]]:
-    newest: dict[str, Row] = {}
-    for row in _nodes(reader, run_id, "test"):
-        newest[row["unique_id"]] = row
+def _tests(nodes: list[Row]) -> tuple[dict[str, int], list[FailedTest]]:
+    newest = {row["unique_id"]: row for row in nodes if row["resource_type"] == "test"}
     counts: dict[str, int] = {}
     for row in newest.values():
         counts[row["status"]] = counts.get(row["status"], 0) + 1
@@ -264,16 +264,15 @@ def _tests(reader: Reader, run_id: str | None) -> tuple[dict[str, int], list[Fai
     return counts, sorted(failed, key=lambda one: (order.index(one.status), one.test))
 
 
-def _nodes(reader: Reader, run_id: str | None, *kinds: str) -> list[Row]:
+def _nodes(reader: Reader, run_id: str | None) -> list[Row]:
     """The nodes of a run, later attempts after earlier ones."""
     if run_id is None or not reader.has("node_runs"):
         return []
-    rows = reader.rows(
+    return reader.rows(
         "select unique_id, resource_type, name, model, column_name, status, failures, "
         "milliseconds from node_runs where run_id = :run_id order by position, attempt",
         run_id=run_id,
     )
-    return [row for row in rows if row["resource_type"] in kinds]
 
 
 def _freshness(
@@ -304,16 +303,6 @@ def _refused(reader: Reader, begin: datetime, end: datetime) -> list[Counted]:
         until=end,
     )
     return [Counted(row["source"], row["rule"], int(row["refused"])) for row in rows]
-
-
-def _waiting(reader: Reader) -> list[Counted]:
-    if not reader.has("ingest_quarantine"):
-        return []
-    rows = reader.rows(
-        "select source, count(*) as refused from ingest_quarantine where state = 'open' "
-        "group by source order by source"
-    )
-    return [Counted(row["source"], "open", int(row["refused"])) for row in rows]
 
 
 def _drift(reader: Reader, begin: datetime, end: datetime) -> list[DriftLine]:
@@ -369,10 +358,11 @@ def _anomalies(
     return [AnomalyLine(**{**row, "found_at": moment(row["found_at"])}) for row in rows]
 
 
-def _slowest(reader: Reader, run_id: str | None) -> list[SlowModel]:
+def _slowest(nodes: list[Row]) -> list[SlowModel]:
     took: dict[str, int] = {}
-    for row in _nodes(reader, run_id, "model", "seed", "snapshot"):
-        took[row["name"]] = took.get(row["name"], 0) + int(row["milliseconds"])
+    for row in nodes:
+        if row["resource_type"] in ("model", "seed", "snapshot"):
+            took[row["name"]] = took.get(row["name"], 0) + int(row["milliseconds"])
     slowest = sorted(took.items(), key=lambda one: (-one[1], one[0]))[:_SLOWEST]
     most = max((milliseconds for _, milliseconds in slowest), default=0) or 1
     return [SlowModel(name, ms / 1000, ms / most) for name, ms in slowest]

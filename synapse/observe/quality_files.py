@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from synapse.observe.quality import Quality
 from synapse.settings import Settings
+from synapse.whole_files import write_whole
 
 _VERDICTS = {
     "good": "All is well",
@@ -24,10 +24,7 @@ def write_quality(settings: Settings, quality: Quality) -> list[Path]:
     for suffix, text in (("md", as_markdown(quality)), ("html", as_html(quality))):
         name = f"reports/quality-{quality.date}.{suffix}"
         path = lake.root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}")
-        temporary.write_text(text)
-        temporary.replace(path)
+        write_whole(path, text.encode())
         lake.publish(name)
         paths.append(path)
     return paths

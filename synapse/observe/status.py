@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from synapse.observe.reader import Reader, Row, moment
 from synapse.runner.clock import naive_utc
-from synapse.schedules.lateness import overdue
+from synapse.schedules.lateness import GOOD, overdue
 from synapse.schedules.occurrences import times_after
 
 if TYPE_CHECKING:
@@ -166,7 +166,7 @@ def read_status(
     running = reader.rows(
         f"select {_RUN} from schedule_runs where status = 'running' order by started_at"
     )
-    day = (now - _DAY).astimezone(UTC).replace(tzinfo=None)
+    day = naive_utc(now - _DAY)
     counts = reader.rows(
         "select status, count(*) as runs, sum(landed) as landed, sum(accepted) as accepted, "
         "sum(duplicate) as duplicate, sum(quarantined) as quarantined from schedule_runs "
@@ -227,7 +227,7 @@ def _schedule(
     )
     good = [
         moment(row["started_at"])
-        for status in ("succeeded", "unchanged")
+        for status in GOOD
         for row in reader.rows(
             "select started_at from schedule_runs where schedule = :name and status = :status "
             "order by started_at desc limit 1",
@@ -267,11 +267,13 @@ def _is_made_good(reader: Reader, name: str, due: datetime) -> bool:
         "select 1 as found from schedule_runs left join run_plans "
         "on run_plans.run_id = schedule_runs.run_id "
         "where started_at >= :due and as_of >= :due "
-        "and coalesce(status, '') in ('succeeded', 'unchanged') "
+        "and coalesce(status, '') in (:built, :unchanged) "
         "and (schedule = :name or covers like :covered) limit 1",
         name=name,
         due=naive_utc(due),
         covered=f'%"{name}"%',
+        built=GOOD[0],
+        unchanged=GOOD[1],
     )
     return bool(found)
 

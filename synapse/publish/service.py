@@ -8,10 +8,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-import orjson
 from sqlalchemy.engine import Engine
 
-from synapse.athena.deployment import parsed_manifest
 from synapse.lake import Lake
 from synapse.publish.copies import copy_tables, stored_copies
 from synapse.publish.model import PublishedSet, PublishedTable
@@ -46,7 +44,7 @@ def publish(
     """
     if settings.target not in ("duckdb", "athena"):
         return None  # redshift is served from what these two publish
-    manifest: dict[str, Any] = orjson.loads(parsed_manifest(dbt).read_bytes())
+    manifest = dbt.manifest()
     built = RunLedger(engine).built_by(run_id)
     exposures = exposed_nodes(manifest)
     moving = movable(exposures, built, left_out)

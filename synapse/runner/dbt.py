@@ -164,6 +164,7 @@ class DbtProject:
         self._settings = settings
         self._project_dir = project_dir
         self._manifest: Manifest | None = None
+        self._written: dict[str, Any] | None = None
         self.target_path = target_path or settings.lake / "dbt" / settings.target
         """Where dbt leaves its artifacts."""
 
@@ -183,6 +184,13 @@ class DbtProject:
         """
         if self._manifest is None:
             self._manifest = cast("Manifest", self._call(["parse"], None, None).result)
+
+    def manifest(self) -> dict[str, Any]:
+        """Dbt's manifest of the project as it is written down, read once."""
+        if self._written is None:
+            self.parse()
+            self._written = orjson.loads((self.target_path / "manifest.json").read_bytes())
+        return self._written
 
     @contextlib.contextmanager
     def connected(self) -> Iterator[None]:

@@ -11,9 +11,6 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-import orjson
-
-from synapse.athena.deployment import parsed_manifest
 from synapse.runner.dbt import DbtProject
 from synapse.runner.relations import existing_relations
 from synapse.runner.requires_fresh import required_sources
@@ -80,7 +77,7 @@ def find_gates(
 
     Raises SynapseError, with file and model, for a requires_fresh that can hold nothing back.
     """
-    manifest: dict[str, Any] = orjson.loads(parsed_manifest(dbt).read_bytes())
+    manifest = dbt.manifest()
     required = required_sources(manifest)
     limits = {limit for each in required.values() for limit in each}
     stale = stale_sources(settings.open_lake(), limits, as_of)

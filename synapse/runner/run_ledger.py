@@ -25,6 +25,7 @@ from sqlalchemy.engine import Connection, Engine
 
 from synapse.runner.clock import last_complete_date, utc_now
 from synapse.runner.history import SCHEDULE_RUNS
+from synapse.schedules.lateness import GOOD
 from synapse.schedules.model import Step
 from synapse.state_store import make_tables, put
 
@@ -186,7 +187,7 @@ class RunLedger:
             select(plans.covers)
             .join(SCHEDULE_RUNS, runs.run_id == plans.run_id)
             .where(
-                runs.status.in_(("succeeded", "unchanged")),
+                runs.status.in_(GOOD),
                 plans.complete_date == complete_date.isoformat(),
                 plans.timezone == timezone,
             )

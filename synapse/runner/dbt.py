@@ -20,6 +20,7 @@ from synapse.progress import Progress
 from synapse.project import PROFILES_DIR
 from synapse.runner.clock import utc_now
 from synapse.runner.error_class import ErrorClass, error_class
+from synapse.runner.known_parse import known_parse
 from synapse.settings import Settings
 
 if TYPE_CHECKING:
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 
 _FAILED = ("error", "fail", "runtime error")
 _REPEATED = (*_FAILED, "skipped", "partial success")
-_PARSE = "partial_parse.msgpack"
 
 
 @dataclass(frozen=True)
@@ -150,11 +150,6 @@ def dbt_environment(settings: Settings, run_id: str | None) -> Iterator[None]:
                 os.environ[name] = value
 
 
-def installed_target(project_dir: Path) -> Path:
-    """Where the installation parses the project (see first_parse.py)."""
-    return project_dir / "target" / "first_parse"
-
-
 class DbtProject:
     """A dbt project on a lake, parsed at most once: every later command reuses the manifest."""
 
@@ -236,29 +231,12 @@ class DbtProject:
             node["unique_id"]: set(node.get("depends_on", {}).get("nodes", ())) for node in found
         }
 
-    def _known_parse(self) -> list[str]:
-        """Go on from the lake's last parse, else the installation's; dbt checks if it may."""
-        before = (self.target_path / _PARSE, installed_target(self._project_dir) / _PARSE)
-        found = next((path for path in before if path.is_file()), None)
-        return ["--partial-parse-file-path", str(found)] if found else []
-
     def _call(
         self, arguments: Sequence[str], run_id: str | None, progress: Progress | None
     ) -> dbtRunnerResult:
         from dbt.cli.main import dbtRunner
 
-        command = [
-            # Nothing to the terminal, which is ours; all to the log file.
-            "--log-level", "none",
-            "--no-use-colors",
-            *self._known_parse(),
-            *arguments,
-            "--project-dir", str(self._project_dir),
-            "--profiles-dir", str(self.profiles_dir),
-            "--target", self._settings.target,
-            "--target-path", str(self.target_path),
-            "--log-path", str(self.target_path / "logs"),
-        ]  # fmt: skip
+        target = self._settings.target
         watchers = [_node_counter(progress)] if progress else []
         log = Log(self._settings, run_id=run_id)
         if run_id is not None and not log.is_silent:
@@ -268,6 +246,18 @@ class DbtProject:
         # A manifest is a million objects that live as long as the run: dbt spends a sixth of its
         # time searching them for cycles.
         with dbt_environment(self._settings, run_id), without_cycle_search():
+            command = [
+                # Nothing to the terminal, which is ours; all to the log file.
+                "--log-level", "none",
+                "--no-use-colors",
+                *known_parse(self.target_path, self._project_dir, self.profiles_dir, target),
+                *arguments,
+                "--project-dir", str(self._project_dir),
+                "--profiles-dir", str(self.profiles_dir),
+                "--target", target,
+                "--target-path", str(self.target_path),
+                "--log-path", str(self.target_path / "logs"),
+            ]  # fmt: skip
             try:
                 outcome = runner.invoke(command)
             finally:

@@ -42,19 +42,22 @@ demo: $(RUN_ENV) ## Generate a product, build bronze to gold on DuckDB, print it
 	@echo "==> synapse demo"
 	@$(BIN)/synapse demo
 
-# The whole project on Athena takes as long as everything else together: `make athena` has it.
+# The whole project on Athena takes as long as everything else together, and a run that is killed there
+# minutes: `make athena` has them.
 test: $(DEV_ENV) postgres maven ## Prove that the figures are right (about 40 minutes on 2 cores)
 	@echo "==> pytest, $(WORKERS) workers"
 	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile \
-		--ignore synapse_tests/test_athena_project.py
+		--ignore synapse_tests/test_athena_project.py \
+		--ignore synapse_tests/test_faults_kill_athena.py
 
 proof: $(DEV_ENV) postgres maven ## Every proof at full size: all seeds, all kill points
 	@echo "==> pytest at full size, $(WORKERS) workers"
 	@SYNAPSE_PROOF=full $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile
 
-athena: $(DEV_ENV) maven ## The whole project on a local Athena: every table equals DuckDB's
-	@echo "==> a hostile lake on Athena and on DuckDB"
-	@$(BIN)/python -m pytest synapse_tests/test_athena_project.py
+athena: $(DEV_ENV) maven ## The whole project on a local Athena: every table equals DuckDB's; a killed run
+	@echo "==> a hostile lake on Athena and on DuckDB; a run that is killed there"
+	@$(BIN)/python -m pytest synapse_tests/test_athena_project.py \
+		synapse_tests/test_faults_kill_athena.py
 
 airflow: $(DEV_ENV) ## A real Airflow, in an environment of its own, parses the DAGs
 	@echo "==> the DAGs of infra/airflow"

@@ -5,7 +5,8 @@ group by SIGKILL, DELAY seconds after the NUMBER-th step of the STAGE (delayed, 
 of whatever runs then, in C++ as well). NUMBER 0 kills nothing; TRACE is a file that gets the number
 of steps of each stage, or -.
 
-A step is a write: a file opened for writing, a rename, a removal, a statement of the state store.
+A step is a write, or a request that may be one: a file opened for writing, a rename, a removal, a
+statement of the state store, what is sent over HTTP (to Athena, Glue and S3).
 """
 
 from __future__ import annotations
@@ -45,6 +46,8 @@ class Death:
             # Python's own caches are no work of ours.
             if not isinstance(flags, int) or not flags & _WRITING or ".pyc" in str(path):
                 return
+        elif name == "http.client.send":
+            arguments = ()  # a connection and bytes: they name no stage
         elif name not in _EVENTS:
             return
         self.step(" ".join(map(str, arguments[:2])))
@@ -54,7 +57,7 @@ class Death:
         # Where nothing was new, nothing lies between.
         if self._stage != "dbt" and "/dbt/" in what and ("/run/" in what or "/compiled/" in what):
             self._stage = "dbt"
-        if self._stage == "dbt" and "/published/" in what:
+        if self._stage == "dbt" and ("/published/" in what or "published_sets" in what):
             self._stage = "publish"
         self.steps[self._stage] += 1
         if (self._stage, self.steps[self._stage]) == self._at:

@@ -13,8 +13,6 @@ import random
 import shutil
 import subprocess
 import sys
-import time
-from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,14 +22,21 @@ import pytest
 
 from synapse.generate.service import generate
 from synapse.ingest.files import sha256_of
-from synapse.ingest.ledger import Ledger
-from synapse.ingest.quarantine import entries
 from synapse.publish.reading import open_published
 from synapse.settings import Settings
 from synapse.warehouse_compare import assert_same_warehouse
 from synapse_tests.commit import commit
 from synapse_tests.conftest import built_once
 from synapse_tests.ingest_lake import EVENTS, event, lines, new_lake
+from synapse_tests.killed_run import (
+    NOWHERE,
+    Point,
+    accounts,
+    killed_run,
+    members,
+    seeded_point,
+    survivors,
+)
 from synapse_tests.lakes import PROJECT_DIR, is_full_proof, lake_settings
 
 LIVES = range(20) if is_full_proof() else range(2)
@@ -50,56 +55,19 @@ class Undisturbed:
 
 
 def synapse(
-    lake: Path, schedule: str, as_of: str, *, at: tuple[str, int, float] = ("-", 0, 0.0),
-    trace: Path | None = None,
-) -> int:  # fmt: skip
-    """One run in a session of its own; its exit code, negative for the signal that ended it."""
+    lake: Path, schedule: str, as_of: str, *, at: Point = NOWHERE, trace: Path | None = None
+) -> int:
+    """One run of a lake in a folder."""
     environment = {name: v for name, v in os.environ.items() if not name.startswith("SYNAPSE_")}
     # Every lake makes a key of its own, and pseudonyms would differ.
     environment["SYNAPSE_PSEUDONYM_KEY"] = "the-same-for-every-lake"  # pragma: allowlist secret
-    log = lake / "log.txt"
-    with log.open("w") as output:
-        process = subprocess.Popen(
-            [
-                sys.executable, "-m", "synapse_tests.killed_at",
-                *map(str, at), str(trace or "-"),
-                "run", schedule, "--lake", str(lake), "--as-of", as_of,
-                "--project-dir", str(PROJECT_DIR),
-            ],
-            cwd=PROJECT_DIR,
-            env=environment,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )  # fmt: skip
-        code = process.wait()
-    assert not survivors(process.pid), "children outlive the run"
-    if not at[1]:
-        assert code == 0, log.read_text()[-3_000:]
-    return code
-
-
-def survivors(session: int, seconds: float = 10) -> list[int]:
-    """Processes of a session that are still there after some seconds."""
-    end = time.monotonic() + seconds
-    while found := members(session):
-        if time.monotonic() > end:
-            return found
-        time.sleep(0.1)
-    return []
-
-
-def members(session: int) -> list[int]:
-    pids = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
-    return [pid for pid in pids if session_of(pid) == session]
-
-
-def session_of(pid: int) -> int | None:
-    try:
-        state, _, _, session = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[:4]
-    except OSError:
-        return None
-    return None if state == "Z" else int(session)
+    return killed_run(
+        [
+            "run", schedule, "--lake", str(lake), "--as-of", as_of,
+            "--project-dir", str(PROJECT_DIR),
+        ],
+        environment, lake / "log.txt", at=at, trace=trace,
+    )  # fmt: skip
 
 
 @pytest.fixture(scope="session")
@@ -124,36 +92,12 @@ def as_of_of(root: Path) -> str:
     return str(told["as_of"])
 
 
-def points(life: int, steps: dict[str, int]) -> list[tuple[str, int, float]]:
+def points(life: int, steps: dict[str, int]) -> list[Point]:
     seeded = random.Random(f"{commit()} {life}")
-    found = []
-    for place, stage in enumerate(PLAN):
-        # A later run makes no tables and folders: it has fewer steps than the first. What lies
-        # between ingest and dbt is few, and half of it is of that kind.
-        most = 0.5 if stage == "between" else 0.75 if PLAN[:place].count(stage) else 1
-        share = seeded.uniform(0, most)
-        delay = seeded.choice((0.0, seeded.uniform(0, 0.2)))
-        found.append((stage, max(round(share * steps[stage]), 1), round(delay, 4)))
-    return found
-
-
-def accounts(settings: Settings) -> tuple[Any, ...]:
-    """The ledger's totals, what is quarantined, and what the manifest accepts."""
-    with Ledger(settings.state) as ledger:
-        totals = {source: vars(counts) for source, counts in ledger.totals().items()}
-    for source, counts in totals.items():
-        told = counts["accepted"] + counts["duplicate"] + counts["quarantined"]
-        assert counts["landed"] == told, f"{source}: {counts}"
-    refused = [(entry.id, entry.state, entry.attempts) for entry in entries(settings, state=None)]
-    taken: Counter[tuple[Any, ...]] = Counter()
-    for part in (settings.lake / "manifest").glob("part-*.parquet"):
-        for row in pq.read_table(part).to_pylist():
-            is_copy = not row["path"].startswith("consolidated/")
-            named = (row["path"], row["sha256"]) if is_copy else ()
-            taken[(row["source"], row["kind"], row["epoch"], row["landed_path"], *named)] += row[
-                "rows"
-            ]
-    return totals, refused, taken
+    return [
+        seeded_point(seeded, stage, steps, is_again=stage in PLAN[:place], longest=0.2)
+        for place, stage in enumerate(PLAN)
+    ]
 
 
 def published_rows(settings: Settings) -> dict[str, int]:

@@ -306,7 +306,10 @@ def main() -> None:
         _stop(str(error), error.exit_code)
     except Exception as error:
         # What the machine refuses anywhere is no defect of ours; all else is, and shows its trace.
-        said = explain(error, "a file of the lake or the state store (SYNAPSE_STATE)")
+        from synapse.state_store import went_away
+
+        place = "a file of the lake or the state store (SYNAPSE_STATE)"
+        said = explain(error, place) or went_away(error)
         if said is None:
             raise
         _stop(said, 1)

@@ -76,8 +76,9 @@ def _say_upkeep(upkeep: Upkeep) -> None:
         )
     out.print(shown)
     out.print(
-        f"{upkeep.released} restore points let go of; {len(upkeep.orphans)} folders of replaced "
-        f"tables removed, {upkeep.orphan_bytes:,} bytes"
+        f"{upkeep.released} restore points let go of; {len(upkeep.temporary)} tables that killed "
+        f"runs left dropped; {len(upkeep.orphans)} folders of replaced and dropped tables removed, "
+        f"{upkeep.orphan_bytes:,} bytes"
     )
     for item in upkeep.tables:
         if item.is_held:

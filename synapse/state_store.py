@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from typing import Any
 
 from sqlalchemy import MetaData, Table, event, insert, inspect, update
@@ -10,7 +11,9 @@ from sqlalchemy.exc import (
     ArgumentError,
     DatabaseError,
     IntegrityError,
+    InterfaceError,
     NoSuchModuleError,
+    OperationalError,
     SQLAlchemyError,
 )
 from sqlalchemy.schema import CreateIndex
@@ -40,6 +43,23 @@ def unusable(url: str, error: SQLAlchemyError) -> SynapseError:
             explain(error, shown(url))
             or f"{text}; see that it is there and answers, then run the command again"
         )
+    )
+
+
+def went_away(error: BaseException) -> str | None:
+    """Say that the store broke off in the midst of work, and the way out; None for a defect.
+
+    SQLite calls a statement that cannot be right operational, too: of its errors only those count
+    that another process or a disk makes.
+    """
+    if not isinstance(error, OperationalError | InterfaceError):
+        return None
+    text = " ".join(str(error.orig).split())
+    if isinstance(error.orig, sqlite3.Error) and "locked" not in text:
+        return None
+    return (
+        f"the state store (SYNAPSE_STATE) does not answer any more: {text}. Readers see a whole "
+        "set all the same; see that the store is back, then run the command again"
     )
 
 

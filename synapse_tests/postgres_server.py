@@ -10,6 +10,7 @@ import subprocess
 import tempfile
 import uuid
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from sqlalchemy import create_engine, text
@@ -37,39 +38,70 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-@contextlib.contextmanager
-def postgres() -> Iterator[str]:
-    """Start a cluster; yields the URL of its database, to which anyone here may connect."""
-    programs = _programs()
-    # Not below pytest's folder, which only its owner may enter: the server may run as another user.
-    folder = Path(tempfile.mkdtemp(prefix="synapse-postgres-"))
-    # PostgreSQL refuses to run as root; Debian's package brings a user for it.
-    prefix: list[str] = []
-    if os.geteuid() == 0:
-        shutil.chown(folder, "postgres")
-        prefix = ["runuser", "-u", "postgres", "--"]
-    port = _free_port()
-    data = folder / "data"
+@dataclass(frozen=True)
+class Cluster:
+    """A cluster that serves one database to anyone here.
 
-    def call(program: str, *arguments: str) -> None:
+    url: of the database, as SQLAlchemy has it. prefix: before each command, since PostgreSQL
+    refuses to run as root; Debian's package brings a user for it.
+    """
+
+    url: str
+    folder: Path
+    options: str
+    prefix: tuple[str, ...]
+
+    def start(self) -> None:
+        """Start it, or start it again."""
+        self.call("pg_ctl", "-w", "-l", str(self.folder / "log"), "-o", self.options, "start")
+
+    def stop(self) -> None:
+        """Stop it as a power cut would: connections break, nothing is written first."""
+        self.call("pg_ctl", "-w", "-m", "immediate", "stop")
+
+    def call(self, program: str, *arguments: str) -> None:
+        """Call a program of PostgreSQL on its data."""
         subprocess.run(
-            [*prefix, str(programs / program), *arguments],
+            [*self.prefix, str(_programs() / program), "-D", str(self.folder / "data"), *arguments],
             check=True,
-            cwd=folder,
+            cwd=self.folder,
             stdout=subprocess.DEVNULL,
         )
 
-    options = f"-c listen_addresses=127.0.0.1 -p {port} -k {folder} -c fsync=off"
+
+@contextlib.contextmanager
+def cluster() -> Iterator[Cluster]:
+    """Start a cluster; it ends with the block, stopped before or not."""
+    # Not below pytest's folder, which only its owner may enter: the server may run as another user.
+    folder = Path(tempfile.mkdtemp(prefix="synapse-postgres-"))
+    prefix: tuple[str, ...] = ()
+    if os.geteuid() == 0:
+        shutil.chown(folder, "postgres")
+        prefix = ("runuser", "-u", "postgres", "--")
+    port = _free_port()
+    made = Cluster(
+        f"postgresql://synapse@127.0.0.1:{port}/postgres",
+        folder,
+        f"-c listen_addresses=127.0.0.1 -p {port} -k {folder} -c fsync=off",
+        prefix,
+    )
     try:
-        call("initdb", "-D", str(data), "-A", "trust", "-U", "synapse", "--no-sync")
-        log = str(folder / "log")
-        call("pg_ctl", "-D", str(data), "-w", "-l", log, "-o", options, "start")
+        made.call("initdb", "-A", "trust", "-U", "synapse", "--no-sync")
+        made.start()
         try:
-            yield f"postgresql://synapse@127.0.0.1:{port}/postgres"
+            yield made
         finally:
-            call("pg_ctl", "-D", str(data), "-w", "-m", "immediate", "stop")
+            if (folder / "data" / "postmaster.pid").exists():
+                made.stop()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def postgres() -> Iterator[str]:
+    """Start a cluster; yields the URL of its database."""
+    with cluster() as made:
+        yield made.url
 
 
 def empty_database(server: str) -> str:

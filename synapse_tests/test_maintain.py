@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import uuid
 from collections.abc import Iterator
 from typing import Any
 
@@ -56,8 +58,15 @@ def test_rows_stay_and_files_get_fewer_where_the_policy_says_so(
     project: SmallProject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = contents(project)
+    left = f"{project.prefix}gold.pieces__dbt_tmp_of_a_killed_run"
+    folder = f"{os.environ['SYNAPSE_ATHENA_DATA']}{left.replace('.', '/')}/{uuid.uuid4()}"
+    project.rows(
+        f"create table {left} with (table_type = 'ICEBERG', is_external = false, "
+        f"location = '{folder}') as select 1 as id"
+    )
+    assert maintain_athena(project.settings, project.folder, only=["replaced"]).temporary == []
     assert before["pieces"][0][0] == "32000"
-    # Folders of replaced builds go at once, not after a day.
+    # Folders of replaced builds go at once, not after a day; and what killed runs left.
     monkeypatch.setattr(maintain, "_YOUNG", -maintain._YOUNG)
     report = maintain_athena(project.settings, project.folder)
     assert contents(project) == before
@@ -76,8 +85,10 @@ def test_rows_stay_and_files_get_fewer_where_the_policy_says_so(
     assert (tables["replaced"].rounds, alone.rounds, pieces.rounds) == (0, 1, 2)
     assert alone.snapshots_after >= 4
     # Three builds of the table have been replaced; nothing needs them, and the fourth is read.
-    assert len(report.orphans) == 3
-    assert all("/replaced/" in folder for folder in report.orphans)
+    # What a killed run made for itself goes, too.
+    assert report.temporary == [left]
+    assert len(report.orphans) == 4
+    assert all("/replaced/" in one or "__dbt_tmp_" in one for one in report.orphans)
     assert report.orphan_bytes > 0
     lines = add_up(read_costs(project.settings.state), "schedule")
     assert {line.key for line in lines} >= {"maintain", "dbt"}

@@ -76,13 +76,17 @@ class TableUpkeep:
 
 @dataclass(frozen=True)
 class Upkeep:
-    """What a maintenance did. released: restore points let go of; orphans: folders removed."""
+    """What a maintenance did. released: restore points let go of; orphans: folders removed.
+
+    temporary: tables that runs had made for themselves and, killed, left behind.
+    """
 
     run_id: str
     tables: list[TableUpkeep]
     released: int
     orphans: list[str]
     orphan_bytes: int
+    temporary: list[str]
 
 
 @dataclass
@@ -220,13 +224,28 @@ def keep_tables(
         needed = points.locations()
     finally:
         points.close()
+    temporary = _drop_temporary(glue, databases)
     needed |= _locations(glue, [*databases, published_database()])
     orphans = _orphans(files, databases, needed)
     orphan_bytes = 0
     for folder in orphans:
         orphan_bytes += files.stored(folder).bytes
         files.remove(folder)
-    return Upkeep(run_id, done, released, orphans, orphan_bytes)
+    return Upkeep(run_id, done, released, orphans, orphan_bytes, temporary)
+
+
+def _drop_temporary(glue: GlueClient, databases: Iterable[str]) -> list[str]:
+    """Take out of the catalogue what killed runs left; its files are orphans then.
+
+    No run is at work, but somebody's own `dbt build` may be: what is young is left.
+    """
+    dropped = []
+    for database, table in list(glue_tables(glue, databases)):
+        made_at = table.get("CreateTime", datetime.max.replace(tzinfo=UTC))
+        if is_temporary(table["Name"]) and datetime.now(UTC) - made_at > _YOUNG:
+            glue.delete_table(DatabaseName=database, Name=table["Name"])
+            dropped.append(f"{database}.{table['Name']}")
+    return dropped
 
 
 def _locations(glue: GlueClient, databases: Iterable[str]) -> set[str]:

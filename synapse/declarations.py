@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +61,7 @@ class DmsTable:
     prefixes: folders below bronze/dms; the first is <schema>/<name>. A LOAD set under another one
     than the last is a reload (CONTRACT 1.1). reload_at: epoch number (as text) or prefix -> its
     instant (naive UTC), for loads that carry no transfer time. dataset: schema of the dbt source.
+    late_after: dbt's freshness.warn_after, None where nothing is too old.
     """
 
     schema: str
@@ -74,6 +75,7 @@ class DmsTable:
     prefixes: tuple[str, ...] = ()
     reload_at: Mapping[str, datetime] = field(default_factory=dict, compare=False)
     dataset: str = ""
+    late_after: timedelta | None = field(default=None, compare=False)
 
     @property
     def source(self) -> str:
@@ -110,13 +112,15 @@ class DmsTable:
 class Topic:
     """A Kafka topic landed by the Connect S3 sink.
 
-    table: name of its dbt source table; dataset: schema of the dbt source.
+    table: name of its dbt source table; dataset: schema of the dbt source; late_after: see
+    DmsTable.
     """
 
     name: str
     table: str
     columns: tuple[Column, ...]
     dataset: str = ""
+    late_after: timedelta | None = field(default=None, compare=False)
 
     @property
     def source(self) -> str:
@@ -130,6 +134,15 @@ class Declarations:
 
     tables: tuple[DmsTable, ...]
     topics: tuple[Topic, ...]
+
+    @property
+    def late_after(self) -> dict[str, timedelta]:
+        """After how long without anything new a source is late, by its name; not all say."""
+        return {
+            each.source: each.late_after
+            for each in (*self.tables, *self.topics)
+            if each.late_after is not None
+        }
 
     def table_of(self, source: str) -> DmsTable | None:
         """The table with that source name."""
@@ -215,7 +228,8 @@ def _read_source(
                 "(the folder below bronze/dms)."
             )
         elif "topic" in meta:
-            topics.append(Topic(_text(meta, "topic", at), name, _columns(entry, at), dataset))
+            topic, columns = _text(meta, "topic", at), _columns(entry, at)
+            topics.append(Topic(topic, name, columns, dataset, _late_after(entry, at)))
 
 
 def _table(
@@ -259,7 +273,22 @@ def _table(
         prefixes=tuple(dict.fromkeys(prefixes)),
         reload_at=_instants(cdc, prefixes, at),
         dataset=dataset,
+        late_after=_late_after(entry, at),
     )
+
+
+def _late_after(entry: dict[str, Any], at: str) -> timedelta | None:
+    freshness = (entry.get("config") or {}).get("freshness") or {}
+    declared = freshness.get("warn_after") or {}
+    if not declared:
+        return None
+    try:
+        return timedelta(**{f"{declared['period']}s": int(declared["count"])})
+    except (KeyError, TypeError, ValueError) as error:
+        raise SynapseError(
+            f"{at}: `freshness.warn_after` is {declared!r}; write {{count: 36, period: hour}}, "
+            "with minute, hour or day."
+        ) from error
 
 
 def _instants(cdc: dict[str, Any], prefixes: list[str], at: str) -> dict[str, datetime]:

@@ -46,6 +46,15 @@ class Bucket:
                 key = f"{prefix}/{path.relative_to(folder).as_posix()}"
                 client.put_object(Bucket=self.name, Key=key, Body=path.read_bytes())  # type: ignore[attr-defined]
 
+    def versions(self) -> dict[str, str]:
+        """Which version of each object there is, by key."""
+        pages = self.client.get_paginator("list_objects_v2")  # type: ignore[attr-defined]
+        return {
+            found["Key"]: found["ETag"]
+            for page in pages.paginate(Bucket=self.name)
+            for found in page.get("Contents", [])
+        }
+
     def download(self, prefix: str, folder: Path) -> None:
         """Get every object under a prefix into a folder."""
         client = self.client

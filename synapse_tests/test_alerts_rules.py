@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,6 +16,7 @@ from synapse.cost.ledger import CostLedger, Query
 from synapse.cost.prices import Prices
 from synapse.runner.clock import naive_utc
 from synapse_tests.alert_project import Store, declare, looker, rule, settings_in
+from synapse_tests.lakes import PROJECT_DIR
 
 HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
 # Five past, when hourly runs (America/Sao_Paulo has whole hours).
@@ -267,6 +269,17 @@ def test_a_source_that_fell_silent_is_told(store: Store, tmp_path: Path) -> None
     assert [subject for _, subject, _ in said(look(T + 37 * HOUR))] == ["dms.synapse.plans"]
     store.landed("dms.synapse.plans", T + 38 * HOUR)
     assert kinds(look(T + 38 * HOUR)) == ["recovery"]
+
+
+def test_how_old_a_source_may_be_it_says_itself(store: Store, tmp_path: Path) -> None:
+    shutil.copytree(PROJECT_DIR / "models" / "bronze", tmp_path / "project" / "models" / "bronze")
+    look = looks(store, tmp_path, rule("stale_source"))
+    for source in ("dms.synapse.users", "dms.synapse.plans", "kconnect.nobody-declares"):
+        store.landed(source, T)
+    assert kinds(look(T + 36 * HOUR)) == []
+    ((_, subject, body),) = said(look(T + 37 * HOUR))
+    assert subject == "dms.synapse.users", "plans change twice a year, and say so"
+    assert "limit 36 h" in body
 
 
 def test_one_rule_that_cannot_be_looked_at_leaves_the_others(store: Store, tmp_path: Path) -> None:

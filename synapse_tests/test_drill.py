@@ -14,11 +14,13 @@ from sqlalchemy import text
 
 from synapse.drill.service import drill
 from synapse.errors import LeaseHeldError, SynapseError, UsageError
+from synapse.lake import WRITTEN
 from synapse.runner.lease import lease
 from synapse.settings import Settings
 from synapse.state_store import open_store
 from synapse_tests.conftest import DailySteps
-from synapse_tests.lakes import PROJECT_DIR, copy_lake
+from synapse_tests.lakes import PROJECT_DIR, copy_lake, lake_settings
+from synapse_tests.s3_server import s3_bucket
 
 CHANGED = "gold.rpt_mrr_monthly"
 
@@ -71,6 +73,33 @@ def test_one_changed_figure_of_the_running_warehouse_is_found_and_nothing_else(
     assert done.rpo_seconds is not None
     assert contents(lake.lake) == before
     assert drills(lake) == [(False, done.compared, 1)]
+
+
+def test_a_lake_on_s3_comes_back_whole_and_stays_as_it_is(
+    lake: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    for name in (lake.warehouse.name, "state.db", "pseudonym.key"):
+        shutil.copy2(lake.lake / name, home)
+    with s3_bucket(monkeypatch) as bucket:
+        for folder in ("bronze", *WRITTEN):
+            bucket.upload(lake.lake / folder, f"some/lake/{folder}")
+        on_s3 = replace(
+            lake_settings(home),
+            remote=f"s3://{bucket.name}/some/lake",
+            warehouse=home / lake.warehouse.name,
+        )
+        before = bucket.versions()
+        done = drill(on_s3, PROJECT_DIR, rpo=timedelta(days=2))
+        assert done.differing == []
+        assert done.passed
+        assert done.compared > 60
+        assert done.survivors.files > 100
+        assert bucket.versions() == before
+        assert drills(on_s3) == [(True, done.compared, 0)]
+        # What was fetched is let go of again: a machine need not hold a lake.
+        assert not [path for path in home.rglob("*") if path.is_file() and "bronze" in path.parts]
 
 
 def test_a_file_that_silver_was_read_from_and_that_is_gone_is_named(lake: Settings) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from sqlalchemy.engine import Engine
@@ -31,12 +31,16 @@ class Condition:
 
 @dataclass(frozen=True)
 class Facts:
-    """What rules look at: the state store, never the warehouse. now: aware."""
+    """What rules look at: the state store, never the warehouse. now: aware.
+
+    late_after: how old a source may be by its own declaration, by name.
+    """
 
     engine: Engine
     settings: Settings
     schedules: Schedules
     now: datetime
+    late_after: Mapping[str, timedelta] = field(default_factory=dict)
 
     def schedule_names(self, named: Sequence[str]) -> tuple[str, ...]:
         """The schedules that a rule is about."""

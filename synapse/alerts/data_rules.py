@@ -69,7 +69,11 @@ def quarantine_growth(rule: QuarantineRule, facts: Facts) -> Iterator[Condition]
 
 
 def stale_sources(rule: StaleSourceRule, facts: Facts) -> Iterator[Condition]:
-    """How long ago a source that has ever landed landed last (by the ingest that found it)."""
+    """How long ago a source that has ever landed landed last (by the ingest that found it).
+
+    Where the rule gives no limit, it is that of dbt's source freshness (warn_after); a source that
+    declares none is never stale.
+    """
     make_tables(facts.engine, METADATA)
     query = (
         select(RUN_SOURCES.c.source, func.max(RUNS.c.as_of).label("landed_at"))
@@ -80,16 +84,17 @@ def stale_sources(rule: StaleSourceRule, facts: Facts) -> Iterator[Condition]:
     with facts.engine.connect() as connection:
         rows = connection.execute(query).all()
     for row in rows:
-        if rule.sources and row.source not in rule.sources:
+        limit = rule.over or facts.late_after.get(row.source)
+        if limit is None or (rule.sources and row.source not in rule.sources):
             continue
         landed_at = row.landed_at.replace(tzinfo=UTC)
         age = facts.now - landed_at
         yield Condition(
             row.source,
-            age > rule.over,
+            age > limit,
             f"nothing of {row.source} has landed since {landed_at:%Y-%m-%d %H:%M} UTC",
             shown(age),
-            shown(rule.over),
+            shown(limit),
             None,
             "synapse run freshness",
         )

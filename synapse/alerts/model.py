@@ -181,10 +181,10 @@ class QuarantineRule(_Rule):
 
 
 class StaleSourceRule(_Rule):
-    """Nothing of a source has landed for longer than `over`."""
+    """Nothing of a source has landed for longer than it declares, or than `over` for all."""
 
     kind: Literal["stale_source"]
-    over: Duration
+    over: Duration | None = None
     sources: tuple[Sentence, ...] = ()
     """As the manifest names them, such as dms.synapse.users; none named: every one."""
 

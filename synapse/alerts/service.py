@@ -26,6 +26,7 @@ from synapse.alerts.notice import Notice, make_notice
 from synapse.alerts.runs_seen import RunsSeen
 from synapse.alerts.sender import Patience
 from synapse.alerts.standing import Kind, Standing, State, step
+from synapse.declarations import load_declarations
 from synapse.errors import SynapseError
 from synapse.runner.history import SCHEDULE_RUNS
 from synapse.schedules.claims import Occurrences
@@ -54,6 +55,9 @@ class Watch:
         self._settings = settings
         self._schedules = load_schedules(project_dir)
         self.alerts = load_alerts(project_dir, self._schedules)
+        rules = self.alerts.rules.values()
+        asks = any(isinstance(rule, m.StaleSourceRule) and rule.over is None for rule in rules)
+        self._late_after = load_declarations(project_dir).late_after if asks else {}
         self.engine: Engine = open_store(settings.state)
         # What rules read is there, however new the store is.
         make_tables(self.engine, SCHEDULE_RUNS.metadata)
@@ -67,7 +71,7 @@ class Watch:
         A rule that cannot be evaluated is a problem of the look; the others are looked at.
         """
         look = Look(now or datetime.now(UTC))
-        facts = Facts(self.engine, self._settings, self._schedules, look.at)
+        facts = Facts(self.engine, self._settings, self._schedules, look.at, self._late_after)
         seen = RunsSeen(facts)
         for name, rule in self.alerts.rules.items():
             try:

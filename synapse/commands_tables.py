@@ -78,7 +78,7 @@ def _say_upkeep(upkeep: Upkeep) -> None:
     out.print(
         f"{upkeep.released} restore points let go of; {len(upkeep.temporary)} tables that killed "
         f"runs left dropped; {len(upkeep.orphans)} folders of replaced and dropped tables removed, "
-        f"{upkeep.orphan_bytes:,} bytes"
+        f"{upkeep.orphan_bytes:,} bytes; {len(upkeep.forgotten)} recorded days forgotten"
     )
     for item in upkeep.tables:
         if item.is_held:

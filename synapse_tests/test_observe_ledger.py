@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import duckdb
@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import delete, select, update
 from sqlalchemy.engine import Engine
 
+from synapse.athena.warehouse import forget_recorded
 from synapse.errors import LeaseLostError
 from synapse.ingest import tables
 from synapse.observe.ledger import KEEP_NODES, ObservedRun
@@ -113,6 +114,47 @@ def test_the_end_counts_the_last_attempts_only(
         (end,) = connection.execute(select(RUN_ENDS)).all()
     assert (end.nodes, end.tests, end.tests_warned, end.tests_failed) == (2, 1, 1, 0)
     assert (end.schedule, end.status, end.as_of) == ("daily", "succeeded", datetime(2026, 6, 1))
+
+
+def test_recorded_days_leave_the_lake_when_the_marts_no_longer_tell_of_them(
+    settings: Settings,
+) -> None:
+    """As on Athena, where a day of a recorded table is a file."""
+    today = date(2026, 6, 1)
+    kept, gone = (f"{today - KEEP_RECORDED - timedelta(days=n):%Y-%m-%d}" for n in (0, 1))
+    for day in (kept, gone, "rows"):
+        path = settings.lake / "recorded" / "recorded_node_runs" / f"{day}.parquet"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    lake = settings.open_lake()
+    assert forget_recorded(lake, today) == [f"recorded/recorded_node_runs/{gone}.parquet"]
+    left = [file.name for file in lake.listing("recorded")]
+    assert sorted(left) == sorted([f"{kept}.parquet", "rows.parquet"])
+    assert forget_recorded(lake, today) == []
+
+
+def test_a_run_that_is_retried_took_what_it_worked_not_what_it_waited(
+    settings: Settings, engine: Engine, held: Lease
+) -> None:
+    history = RunHistory(settings.state)
+    history.start("r1", "daily", AS_OF, lease=held)
+    observed(settings, engine, held).going_on().record_end()
+    history.finish("r1", "failed", lease=held)
+    began = utc_now() - timedelta(hours=10)
+    times = {"started_at": began, "finished_at": began + timedelta(minutes=10)}
+    with engine.begin() as connection:
+        connection.execute(update(SCHEDULE_RUNS).values(times))
+    observed(settings, engine, held).record_end()
+    run = observed(settings, engine, held).going_on()
+    history.reopen("r1", lease=held)
+    history.finish("r1", "succeeded", lease=held)
+    history.close()
+    for _ in range(2):
+        run.record_end()
+    with engine.connect() as connection:
+        (end,) = connection.execute(select(RUN_ENDS)).all()
+    assert end.status == "succeeded"
+    assert timedelta(minutes=10) <= timedelta(milliseconds=end.milliseconds) < timedelta(minutes=20)
 
 
 def test_ages_of_sources_are_kept_apart_from_nodes(

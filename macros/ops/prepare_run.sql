@@ -177,6 +177,20 @@
             'as_of': 'timestamp',
             'found_at': 'timestamp',
         },
+        'recorded_run_gates': {
+            'run_id': 'varchar',
+            'model': 'varchar',
+            'source': 'varchar',
+            'needs': 'varchar',
+            'reason': 'varchar',
+        },
+        'recorded_published_sets': {
+            'set_id': 'varchar',
+            'run_id': 'varchar',
+            'number': 'bigint',
+            'as_of': 'timestamp',
+            'published_at': 'timestamp',
+        },
         'recorded_node_runs': {
             'run_id': 'varchar',
             'unique_id': 'varchar',

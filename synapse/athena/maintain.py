@@ -32,6 +32,7 @@ from synapse.athena.pins import pins_in_use, published_database, vacuum_would_br
 from synapse.athena.policies import Policy, read_policies
 from synapse.athena.restore_points import RestorePoints
 from synapse.athena.statements import Sender, StatementError, until_done
+from synapse.athena.warehouse import forget_recorded
 from synapse.cost.ledger import CostLedger
 from synapse.cost.prices import Prices
 from synapse.errors import SynapseError
@@ -78,7 +79,8 @@ class TableUpkeep:
 class Upkeep:
     """What a maintenance did. released: restore points let go of; orphans: folders removed.
 
-    temporary: tables that runs had made for themselves and, killed, left behind.
+    temporary: tables that runs had made for themselves and, killed, left behind. forgotten: files
+    of recorded days that are older than the marts tell of.
     """
 
     run_id: str
@@ -87,6 +89,7 @@ class Upkeep:
     orphans: list[str]
     orphan_bytes: int
     temporary: list[str]
+    forgotten: list[str]
 
 
 @dataclass
@@ -231,7 +234,8 @@ def keep_tables(
     for folder in orphans:
         orphan_bytes += files.stored(folder).bytes
         files.remove(folder)
-    return Upkeep(run_id, done, released, orphans, orphan_bytes, temporary)
+    forgotten = forget_recorded(settings.open_lake(), utc_now().date())
+    return Upkeep(run_id, done, released, orphans, orphan_bytes, temporary, forgotten)
 
 
 def _drop_temporary(glue: GlueClient, databases: Iterable[str]) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 
 from synapse.athena.abandoned_queries import stop_queries
@@ -22,9 +22,10 @@ from synapse.declarations import load_declarations
 from synapse.errors import SynapseError
 from synapse.ingest.files import write_atomically
 from synapse.ingest.manifest import part_names, read_parts
+from synapse.lake import Lake
 from synapse.runner.clock import naive_utc
 from synapse.runner.dbt import DbtProject
-from synapse.runner.record import RECORDED, Recorded, read_days, read_store
+from synapse.runner.record import KEEP_RECORDED, RECORDED, Recorded, read_days, read_store
 from synapse.runner.undone import UndoneRuns
 from synapse.settings import Settings
 
@@ -94,6 +95,20 @@ class AthenaWarehouse:
             write_atomically(lake, rows, f"{_folder(recorded)}/rows.parquet")
         for recorded, day, rows in read_days(self._settings):
             write_atomically(lake, rows, f"{_folder(recorded)}/{day}.parquet")
+
+
+def forget_recorded(lake: Lake, today: date) -> list[str]:
+    """Delete the days of recorded tables that are older than KEEP_RECORDED; returns their files."""
+    oldest = f"{today - KEEP_RECORDED:%Y-%m-%d}"
+    old = [
+        file.path
+        for recorded in RECORDED
+        if recorded.dated_by is not None
+        for file in lake.listing(_folder(recorded))
+        if file.name.removesuffix(".parquet") < oldest
+    ]
+    lake.remove(old)
+    return old
 
 
 def recorded_table(recorded: Recorded) -> BronzeTable:

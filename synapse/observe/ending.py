@@ -40,7 +40,8 @@ class Ending:
     @classmethod
     def of(cls, work: Work) -> Ending:
         """The end of that work."""
-        return cls(work.settings, work.plan.schedule, tuple(work.plan.covers), ObservedRun.of(work))
+        run = ObservedRun.of(work).going_on()
+        return cls(work.settings, work.plan.schedule, tuple(work.plan.covers), run)
 
     def record(self) -> None:
         """Write the run's row and what is unlike the weeks before; the marts are copied after."""

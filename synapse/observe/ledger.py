@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import case, delete, func, insert, select
 from sqlalchemy.engine import Connection, Engine
@@ -31,19 +31,34 @@ KEEP_OTHERS = timedelta(days=400)
 
 @dataclass(frozen=True)
 class ObservedRun:
-    """A run at work, as far as its ledger needs it. as_of: aware."""
+    """A run at work, as far as its ledger needs it. as_of: aware.
+
+    again_at: when it went on after a failure (naive UTC); worked: milliseconds until that.
+    """
 
     engine: Engine
     lease: Lease
     run_id: str
     as_of: datetime
     log: Log
+    again_at: datetime | None = None
+    worked: int = 0
 
     @classmethod
     def of(cls, work: Work) -> ObservedRun:
         """The run that does that work."""
         log = Log(work.settings, run_id=work.run_id, schedule=work.plan.name)
         return cls(work.history.engine, work.lease, work.run_id, work.as_of, log)
+
+    def going_on(self) -> ObservedRun:
+        """This run, from now on: where it has ended before, the wait since is no work of it."""
+        make_tables(self.engine, METADATA)
+        ends = RUN_ENDS.c
+        with self.engine.connect() as connection:
+            worked = connection.execute(
+                select(ends.milliseconds).where(ends.run_id == self.run_id)
+            ).scalar()
+        return self if worked is None else replace(self, again_at=utc_now(), worked=worked)
 
     def record_step(
         self, position: int, step: Step, nodes: Sequence[tuple[int, NodeOutcome | SourceAge]]
@@ -111,7 +126,7 @@ class ObservedRun:
         make_tables(self.engine, METADATA)
         with self.engine.begin() as connection:
             self.lease.fence(connection)
-            values = _end_of(connection, self.run_id)
+            values = self._end(connection)
             if values is not None:
                 put(connection, RUN_ENDS, {"run_id": self.run_id}, values)
             now = utc_now()
@@ -122,8 +137,16 @@ class ObservedRun:
             ):
                 connection.execute(delete(column.table).where(column < now - kept))
 
+    def _end(self, connection: Connection) -> dict[str, object] | None:
+        values = _end_of(connection, self.run_id)
+        if values is None:
+            return None
+        ended, started_at = values.pop("ended_at"), values["started_at"]
+        took = ended - (self.again_at or started_at)
+        return {**values, "milliseconds": self.worked + round(took.total_seconds() * 1000)}
 
-def _end_of(connection: Connection, run_id: str) -> dict[str, object] | None:
+
+def _end_of(connection: Connection, run_id: str) -> dict[str, Any] | None:
     # Only Athena's costs are recorded, by their own ledger, which other engines never make.
     from synapse.cost.ledger import QUERY_COSTS
 
@@ -168,7 +191,6 @@ def _end_of(connection: Connection, run_id: str) -> dict[str, object] | None:
             costs.run_id == run_id
         )
         cost = tuple(connection.execute(added).one())  # type: ignore[assignment]
-    ended = run.finished_at or utc_now()
     return {
         "schedule": run.schedule,
         "status": run.status,
@@ -177,9 +199,9 @@ def _end_of(connection: Connection, run_id: str) -> dict[str, object] | None:
         "tests": sums.tests or 0,
         "tests_warned": sums.warned or 0,
         "tests_failed": sums.failed or 0,
-        "milliseconds": round((ended - run.started_at).total_seconds() * 1000),
         "cost_nanodollars": cost[0] or 0,
         "scanned_bytes": cost[1] or 0,
         "as_of": run.as_of,
         "started_at": run.started_at,
+        "ended_at": run.finished_at or utc_now(),
     }

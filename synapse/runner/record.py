@@ -15,8 +15,10 @@ from sqlalchemy.engine import Engine
 from synapse.cost.ledger import QUERY_COSTS
 from synapse.ingest.tables import DRIFT, QUARANTINE, RUN_SOURCES, RUNS
 from synapse.observe.tables import ANOMALIES, NODE_RUNS, SOURCE_AGES
+from synapse.publish.sets import PUBLISHED_SETS
 from synapse.runner.clock import utc_now
 from synapse.runner.context import connect_warehouse
+from synapse.runner.gate_ledger import RUN_GATES
 from synapse.runner.history import SCHEDULE_RUNS
 from synapse.settings import Settings
 from synapse.state_store import open_store
@@ -124,6 +126,19 @@ RECORDED = (
             "run_id": _TEXT, "kind": _TEXT, "subject": _TEXT, "schedule": _TEXT,
             "observed": _COUNT, "median": _COUNT, "deviation": _COUNT, "points": _COUNT,
             "as_of": _MOMENT, "found_at": _MOMENT,
+        }),
+    ),
+    Recorded(
+        "recorded_run_gates",
+        _columns(RUN_GATES, {
+            "run_id": _TEXT, "model": _TEXT, "source": _TEXT, "needs": _TEXT, "reason": _TEXT,
+        }),
+    ),
+    Recorded(
+        "recorded_published_sets",
+        _columns(PUBLISHED_SETS, {
+            "set_id": _TEXT, "run_id": _TEXT, "number": _COUNT,
+            "as_of": _MOMENT, "published_at": _MOMENT,
         }),
     ),
     Recorded(

@@ -5,14 +5,15 @@ group by SIGKILL, DELAY seconds after the NUMBER-th step of the STAGE (delayed, 
 of whatever runs then, in C++ as well). NUMBER 0 kills nothing; TRACE is a file that gets the number
 of steps of each stage, or -.
 
-A step is a write, or a request that may be one: a file opened for writing, a rename, a removal, a
-statement of the state store, what is sent over HTTP (to Athena, Glue and S3).
+A step is a write: a file opened for writing, a rename, a removal, a statement of the state store, a
+request to AWS that changes something (how often a query is asked for depends on how long it takes).
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import sys
 import threading
@@ -28,6 +29,7 @@ from synapse.cli import main
 
 _EVENTS = {"os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.truncate"}
 _WRITING = os.O_WRONLY | os.O_RDWR
+_OPERATION = re.compile(rb"\r\nx-amz-target: *[^.\r]+[.]([A-Za-z]+)", re.IGNORECASE)
 
 
 class Death:
@@ -47,7 +49,9 @@ class Death:
             if not isinstance(flags, int) or not flags & _WRITING or ".pyc" in str(path):
                 return
         elif name == "http.client.send":
-            arguments = ()  # a connection and bytes: they name no stage
+            if not _changes(arguments[1]):
+                return
+            arguments = ()  # they name no stage
         elif name not in _EVENTS:
             return
         self.step(" ".join(map(str, arguments[:2])))
@@ -71,6 +75,15 @@ class Death:
     def _die(self) -> None:
         time.sleep(self._delay)
         os.killpg(os.getpgid(0), signal.SIGKILL)
+
+
+def _changes(sent: object) -> bool:
+    """Whether these bytes begin a request that changes something, by its operation or its verb."""
+    if not isinstance(sent, bytes):
+        return False
+    if operation := _OPERATION.search(sent):
+        return not operation[1].startswith((b"Get", b"List", b"BatchGet"))
+    return sent.startswith((b"PUT ", b"POST ", b"DELETE "))
 
 
 def _run(stage: str, number: str, delay: str, trace: str, *arguments: str) -> None:

@@ -26,6 +26,7 @@ from synapse_tests.lakes import is_full_proof
 STAGES = ("ingest", "between", "dbt", "dbt", "publish")
 LIVES = range(2) if is_full_proof() else range(1)
 ENDLESS = """
+{{ config(materialized='table') }}
 select count(*) as found from unnest(sequence(1, 10000)) as a (x)
 cross join unnest(sequence(1, 10000)) as b (y) cross join unnest(sequence(1, 10000)) as c (z)
 where x + y > z
@@ -109,9 +110,10 @@ def test_a_run_on_athena_that_was_killed_is_run_again(lives: Lives, life: int) -
         code = lives.run(on, point)
         if code == 0:
             # Too little was left to do: it came to its end, and the point is tried on a new one.
+            # Where dbt's threads meet, they write a little more or less from run to run.
             assert_same(lives, on, planned)
             on = lives.deployment(f"life-{life}-{number}")
-            code = lives.run(on, (*point[:2], 0.0))
+            code = lives.run(on, (point[0], max(point[1] * 9 // 10, 1), 0.0))
         log = (on.settings.lake / "log.txt").read_text()[-3_000:]
         assert code == -9, f"{point} of {lives.steps} did not strike: {log}"
     lives.run(on)

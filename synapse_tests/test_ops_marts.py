@@ -5,13 +5,13 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
-from sqlalchemy import create_engine, select, update
+from sqlalchemy import create_engine, insert, select, update
 
 from synapse.errors import SynapseError
 from synapse.generate.service import generate
@@ -19,12 +19,15 @@ from synapse.ingest import tables
 from synapse.ingest.service import ingest
 from synapse.observe.openmetrics import FILE
 from synapse.observe.tables import NODE_RUNS
+from synapse.publish.sets import PUBLISHED_SETS
 from synapse.runner.clock import parse_as_of
 from synapse.runner.dbt import DbtProject
+from synapse.runner.gate_ledger import RUN_GATES
 from synapse.runner.history import SCHEDULE_RUNS
 from synapse.runner.record import RECORDED, record_runs
 from synapse.runner.service import run
 from synapse.settings import Settings
+from synapse.state_store import make_tables, open_store
 from synapse_tests.lakes import PROJECT_DIR, copy_lake, copy_project, lake_settings
 
 OPS = [
@@ -278,3 +281,35 @@ def test_the_marts_build_where_no_run_was_recorded(tmp_path: Path) -> None:
         assert made_by_dbt == recorded.ddl
     record_runs(settings)
     assert mart(settings, "select schedule from ops.ops_runs") == [("ingest",)]
+    (ingested,) = mart(settings, "select run_id from ops.ops_runs")
+    gates_and_sets(settings, str(ingested[0]))
+    record_runs(settings)
+    asked = "select schedule, model_name, source_name, needed_model_name from ops.ops_gates"
+    assert mart(settings, asked) == [("ingest", "fct_events", "kconnect.app-events", None)]
+    asked = "select set_number, is_current, schedule from ops.ops_published_sets order by 1"
+    assert mart(settings, asked) == [(1, False, "ingest"), (2, True, None)]
+    asked = "select replaced_at - published_at from ops.ops_published_sets where not is_current"
+    assert mart(settings, asked) == [(timedelta(hours=1),)]
+
+
+def gates_and_sets(settings: Settings, run_id: str) -> None:
+    """A run that left out a model, and two published sets, the second of a run nobody knows."""
+    engine = open_store(settings.state)
+    for table in (RUN_GATES, PUBLISHED_SETS):
+        make_tables(engine, table.metadata)
+    moment = datetime(2026, 3, 2, 3)
+    with engine.begin() as connection:
+        connection.execute(
+            insert(RUN_GATES).values(
+                run_id=run_id, model="fct_events", source="kconnect.app-events",
+                age_seconds=9.5, limit_seconds=9, reason="keeps its last content: …",
+            )
+        )  # fmt: skip
+        for number, run in ((1, run_id), (2, "unknown")):
+            connection.execute(
+                insert(PUBLISHED_SETS).values(
+                    number=number, set_id=f"set-{number}", run_id=run, as_of=moment,
+                    fencing_tokens="{}", published_at=moment + timedelta(hours=number),
+                )
+            )  # fmt: skip
+    engine.dispose()

@@ -138,11 +138,8 @@ class Declarations:
     @property
     def late_after(self) -> dict[str, timedelta]:
         """After how long without anything new a source is late, by its name; not all say."""
-        return {
-            each.source: each.late_after
-            for each in (*self.tables, *self.topics)
-            if each.late_after is not None
-        }
+        declared: list[DmsTable | Topic] = [*self.tables, *self.topics]
+        return {each.source: each.late_after for each in declared if each.late_after is not None}
 
     def table_of(self, source: str) -> DmsTable | None:
         """The table with that source name."""

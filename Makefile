@@ -42,12 +42,11 @@ demo: $(RUN_ENV) ## Generate a product, build bronze to gold on DuckDB, print it
 	@echo "==> synapse demo"
 	@$(BIN)/synapse demo
 
-# The whole project on Athena takes as long as everything else together, and a run that is killed there
-# minutes: `make athena` has them.
+# Of the whole project on Athena one daily step, and of runs that are killed there none: `make athena`
+# has three, and one.
 test: $(DEV_ENV) postgres maven ## Prove that the figures are right (about 40 minutes on 2 cores)
 	@echo "==> pytest, $(WORKERS) workers"
 	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile \
-		--ignore synapse_tests/test_athena_project.py \
 		--ignore synapse_tests/test_faults_kill_athena.py
 
 proof: $(DEV_ENV) postgres maven ## Every proof at full size: all seeds, all kill points
@@ -56,7 +55,7 @@ proof: $(DEV_ENV) postgres maven ## Every proof at full size: all seeds, all kil
 
 athena: $(DEV_ENV) maven ## The whole project on a local Athena: every table equals DuckDB's; a killed run
 	@echo "==> a hostile lake on Athena and on DuckDB; a run that is killed there"
-	@$(BIN)/python -m pytest synapse_tests/test_athena_project.py \
+	@SYNAPSE_ATHENA_STEPS=3 $(BIN)/python -m pytest synapse_tests/test_athena_project.py \
 		synapse_tests/test_faults_kill_athena.py
 
 airflow: $(DEV_ENV) ## A real Airflow, in an environment of its own, parses the DAGs

@@ -3,6 +3,11 @@
    Incremental: none; rebuilt whole from one scan of the user-days, which sorts nothing.
    Rules: R6 (distinct users of a day, week, month and bracket), R5. #}
 {%- set cohort_dates = {'signup': 'signup_date', 'first_activity': 'first_active_date'} -%}
+{%- set bracket_users = {
+    'signup': 'signup_bracket_users',
+    'first_activity': 'case when signup_date is distinct from first_active_date'
+        ~ ' then other_bracket_users else signup_bracket_users end',
+} -%}
 
 with user_cohorts as (
 
@@ -36,40 +41,59 @@ dates as (
 ),
 
 -- One join for both bases: the first active date is the sign-up date for most, so the cells of both
--- dates are few. A user counts once in a period, on their first active day of it: sums over days
--- are then exact counts of distinct users, and weeks and months cost no second pass.
-cells as (
+-- dates are few.
+aged_days as (
 
     select
-        count(*) as active_users,
-        count(
-            case when user_days.previous_date < dates.week_start_date then 1 end
-        ) as first_of_week_users,
-        count(
-            case when user_days.previous_date < dates.month_start_date then 1 end
-        ) as first_of_month_users,
-        {%- for basis, cohort_date in cohort_dates.items() %}
-        count(
-            case when user_days.previous_date < {{ date_add_days(
-                'user_cohorts.' ~ cohort_date,
-                retention_bracket_start(periods_between(
-                    'day', 'user_cohorts.' ~ cohort_date, 'user_days.activity_date'
-                ))
-            ) }} then 1 end
-        ) as {{ basis }}_bracket_users,
-        {%- endfor %}
         user_cohorts.signup_date,
         user_cohorts.first_active_date,
-        user_days.activity_date
+        user_days.activity_date,
+        user_days.previous_date,
+        dates.week_start_date,
+        dates.month_start_date,
+        {{ periods_between('day', 'user_cohorts.signup_date', 'user_days.activity_date') }}
+            as signup_day_number,
+        {{ periods_between('day', 'user_cohorts.first_active_date', 'user_days.activity_date') }}
+            as first_activity_day_number
     from user_days
     inner join dates
         on user_days.activity_date = dates.date_day
     inner join user_cohorts
         on user_days.user_id = user_cohorts.user_id
+
+),
+
+-- A user counts once in a period, on their first active day of it: sums over days are then exact
+-- counts of distinct users, and weeks and months cost no second pass. Brackets of the first active
+-- date are asked for where it is not the sign-up date; where it is, they are those of the sign-up.
+cells as (
+
+    select
+        count(*) as active_users,
+        count(case when previous_date < week_start_date then 1 end) as first_of_week_users,
+        count(case when previous_date < month_start_date then 1 end) as first_of_month_users,
+        count(
+            case when previous_date < {{ date_add_days(
+                'signup_date', retention_bracket_start('signup_day_number')
+            ) }} then 1 end
+        ) as signup_bracket_users,
+        count(
+            case
+                when signup_date is distinct from first_active_date
+                    and previous_date < {{ date_add_days(
+                        'first_active_date', retention_bracket_start('first_activity_day_number')
+                    ) }}
+                    then 1
+            end
+        ) as other_bracket_users,
+        signup_date,
+        first_active_date,
+        activity_date
+    from aged_days
     group by
-        user_cohorts.signup_date,
-        user_cohorts.first_active_date,
-        user_days.activity_date
+        signup_date,
+        first_active_date,
+        activity_date
 
 ),
 
@@ -83,7 +107,9 @@ final as (
         cast(sum(active_users) as bigint) as active_users,
         cast(sum(first_of_week_users) as bigint) as first_of_week_users,
         cast(sum(first_of_month_users) as bigint) as first_of_month_users,
-        cast(sum({{ basis }}_bracket_users) as bigint) as first_of_bracket_users,
+        cast(
+            sum({{ bracket_users[basis] }}) as bigint
+        ) as first_of_bracket_users,
         {{ cohort_date }} as cohort_date,
         activity_date
     from cells

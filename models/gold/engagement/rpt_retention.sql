@@ -104,13 +104,16 @@ grained_members as (
 
 ),
 
+-- A number names a cohort: whole numbers join and sort in a fraction of the time of basis, grain
+-- and date.
 cohorts as (
 
     select
         cohort_basis,
         cohort_grain,
-        cohort_start,
-        cast(sum(user_count) as bigint) as cohort_size
+        row_number() over (order by cohort_basis, cohort_grain, cohort_start) as cohort_number,
+        cast(sum(user_count) as bigint) as cohort_size,
+        cohort_start
     from grained_members
     group by
         cohort_basis,
@@ -122,45 +125,54 @@ cohorts as (
 last_periods as (
 
     select
-        cohort_basis,
-        cohort_grain,
-        cohort_start,
-        last_period_number,
-        sum(user_count) as user_count
+        cohorts.cohort_number,
+        grained_members.last_period_number as period_number,
+        sum(grained_members.user_count) as user_count
     from grained_members
-    where last_period_number >= 0
+    inner join cohorts
+        on grained_members.cohort_basis = cohorts.cohort_basis
+            and grained_members.cohort_grain = cohorts.cohort_grain
+            and grained_members.cohort_start = cohorts.cohort_start
+    where grained_members.last_period_number >= 0
     group by
-        cohort_basis,
-        cohort_grain,
-        cohort_start,
-        last_period_number
+        cohorts.cohort_number,
+        grained_members.last_period_number
 
 ),
 
+-- Days are the cells themselves.
 active_periods as (
     {% for grain in grains %}
     {%- if not loop.first %}
     union all
     {% endif %}
     select
-        cohort_basis,
-        '{{ grain }}' as cohort_grain,
-        cast(date_trunc('{{ grain }}', cohort_date) as date) as cohort_start,
+        cohorts.cohort_number,
         {{ periods_between(
             grain,
-            "cast(date_trunc('" ~ grain ~ "', cohort_date) as date)",
-            "cast(date_trunc('" ~ grain ~ "', activity_date) as date)"
+            'cohorts.cohort_start',
+            "cast(date_trunc('" ~ grain ~ "', cohort_activity.activity_date) as date)"
         ) }} as period_number,
-        sum({{ counted_users[grain] }}) as user_count
+        {%- if grain == 'day' %}
+        cohort_activity.{{ counted_users[grain] }} as user_count
+        {%- else %}
+        sum(cohort_activity.{{ counted_users[grain] }}) as user_count
+        {%- endif %}
     from cohort_activity
+    inner join cohorts
+        on cohort_activity.cohort_basis = cohorts.cohort_basis
+            and cast(date_trunc('{{ grain }}', cohort_activity.cohort_date) as date)
+            = cohorts.cohort_start
+    where cohorts.cohort_grain = '{{ grain }}'
+    {%- if grain != 'day' %}
     group by
-        cohort_basis,
-        cast(date_trunc('{{ grain }}', cohort_date) as date),
+        cohorts.cohort_number,
         {{ periods_between(
             grain,
-            "cast(date_trunc('" ~ grain ~ "', cohort_date) as date)",
-            "cast(date_trunc('" ~ grain ~ "', activity_date) as date)"
+            'cohorts.cohort_start',
+            "cast(date_trunc('" ~ grain ~ "', cohort_activity.activity_date) as date)"
         ) }}
+    {%- endif %}
     {% endfor %}
 ),
 
@@ -195,22 +207,41 @@ brackets as (
 
 ),
 
+longest as (
+
+    select
+        {{ periods_between(
+            'day', 'min(cohorts.cohort_start)', 'max(calendar.last_complete_date)'
+        ) }} as day_count
+    from cohorts
+    cross join calendar
+
+),
+
+-- No period is further away than the days since the first cohort: of all numbers few are compared
+-- with each cohort.
+period_numbers as (
+
+    select numbers.number
+    from numbers
+    inner join longest
+        on numbers.number <= longest.day_count
+
+),
+
 begun_periods as (
     {% for grain in grains %}
     {%- if not loop.first %}
     union all
     {% endif %}
     select
-        cohorts.cohort_basis,
-        cohorts.cohort_grain,
-        cohorts.cohort_start,
-        cohorts.cohort_size,
-        numbers.number as period_number,
-        {{ period_is_mature(grain, 'cohorts.cohort_start', 'numbers.number') }} as is_mature
+        cohorts.cohort_number,
+        period_numbers.number as period_number,
+        {{ period_is_mature(grain, 'cohorts.cohort_start', 'period_numbers.number') }} as is_mature
     from cohorts
     cross join calendar
-    inner join numbers
-        on {{ period_has_begun(grain, 'cohorts.cohort_start', 'numbers.number') }}
+    inner join period_numbers
+        on {{ period_has_begun(grain, 'cohorts.cohort_start', 'period_numbers.number') }}
     where cohorts.cohort_grain = '{{ grain }}'
     {% endfor %}
 ),
@@ -218,52 +249,44 @@ begun_periods as (
 periods as (
 
     select
-        begun_periods.cohort_basis,
-        begun_periods.cohort_grain,
-        begun_periods.cohort_start,
-        begun_periods.cohort_size,
+        begun_periods.cohort_number,
         begun_periods.period_number,
-        begun_periods.is_mature,
         coalesce(active_periods.user_count, 0) as on_users,
         sum(coalesce(last_periods.user_count, 0)) over (
-            partition by
-                begun_periods.cohort_basis,
-                begun_periods.cohort_grain,
-                begun_periods.cohort_start
+            partition by begun_periods.cohort_number
             order by begun_periods.period_number desc
             rows between unbounded preceding and current row
-        ) as on_or_after_users
+        ) as on_or_after_users,
+        begun_periods.is_mature
     from begun_periods
     left join active_periods
-        on begun_periods.cohort_basis = active_periods.cohort_basis
-            and begun_periods.cohort_grain = active_periods.cohort_grain
-            and begun_periods.cohort_start = active_periods.cohort_start
+        on begun_periods.cohort_number = active_periods.cohort_number
             and begun_periods.period_number = active_periods.period_number
     left join last_periods
-        on begun_periods.cohort_basis = last_periods.cohort_basis
-            and begun_periods.cohort_grain = last_periods.cohort_grain
-            and begun_periods.cohort_start = last_periods.cohort_start
-            and begun_periods.period_number = last_periods.last_period_number
+        on begun_periods.cohort_number = last_periods.cohort_number
+            and begun_periods.period_number = last_periods.period_number
 
 ),
 
 retained as (
 
     select
-        periods.cohort_basis,
-        periods.cohort_grain,
+        cohorts.cohort_basis,
+        cohorts.cohort_grain,
         modes.retention_mode,
         cast(periods.period_number as integer) as period_number,
         cast(null as integer) as bracket_start,
         cast(null as integer) as bracket_end,
-        periods.cohort_size,
+        cohorts.cohort_size,
         case modes.retention_mode
             when 'on' then periods.on_users
             else periods.on_or_after_users
         end as retained_users,
         periods.is_mature,
-        periods.cohort_start
+        cohorts.cohort_start
     from periods
+    inner join cohorts
+        on periods.cohort_number = cohorts.cohort_number
     cross join (
         values ('on'), ('on_or_after')
     ) as modes (retention_mode)

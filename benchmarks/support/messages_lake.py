@@ -67,7 +67,7 @@ class Lake:
         """Land a full load of `rows` messages, numbered from 0."""
         starts = range(0, rows, ROWS_PER_FILE)
         for number, start in enumerate(starts, start=1):
-            _write(
+            write_parquet(
                 self.table / f"LOAD{number:08X}.parquet",
                 f"select 'I' as \"Op\", '{LOADED_AT}.000000' as dms_committed_at, "
                 f"'' as dms_change_seq, {_VALUES} "
@@ -83,7 +83,7 @@ class Lake:
         moment = f"timestamp '{LOADED_AT}' + to_milliseconds(60000 + ({first_sequence} + number))"
         path = self.table / "2026" / "01" / "02" / f"20260102-{name}.parquet"
         path.parent.mkdir(parents=True, exist_ok=True)
-        _write(
+        write_parquet(
             path,
             f"select op as \"Op\", strftime({moment}, '%Y-%m-%d %H:%M:%S.%f') as dms_committed_at, "
             f"lpad(cast({first_sequence} + number as varchar), 35, '0') as dms_change_seq, "
@@ -113,7 +113,8 @@ class Lake:
         return next((self.dbt.target_path / "compiled").rglob(f"{model}.sql")).read_text()
 
 
-def _write(path: Path, query: str) -> None:
+def write_parquet(path: Path, query: str) -> None:
+    """Write a query's rows as one file, as DMS does."""
     with duckdb.connect() as connection:
         connection.execute(f"copy ({query}) to '{path}' (format parquet, compression snappy)")
 

@@ -24,6 +24,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import duckdb
 import orjson
@@ -38,7 +39,7 @@ from synapse.runner.context import write_run_context
 from synapse.runner.dbt import DbtProject
 from synapse.settings import Settings
 
-MESSAGES_A_DAY, SHORT_DAYS, LONG_DAYS = 4_000, 100, 400
+MESSAGES_A_DAY, SHORT_DAYS, LONG_DAYS = 1_000, 30, 240
 MESSAGES_A_CONVERSATION = 12
 ROWS_A_FILE = 500_000
 INDEPENDENT = 1.5
@@ -58,7 +59,7 @@ class RowsRead:
     @contextlib.contextmanager
     def counting(self) -> Iterator[None]:
         """Profile every statement that dbt executes in this process."""
-        plain = DuckDBCursorWrapper.execute
+        plain: Any = DuckDBCursorWrapper.execute
 
         def profiled(wrapper: Any, sql: str, bindings: object = None) -> Any:
             node = _NODE.search(sql)
@@ -71,11 +72,8 @@ class RowsRead:
                 self._add(node[1], orjson.loads(profile) if profile else {})
             return wrapper
 
-        DuckDBCursorWrapper.execute = profiled
-        try:
+        with patch.object(DuckDBCursorWrapper, "execute", profiled):
             yield
-        finally:
-            DuckDBCursorWrapper.execute = plain
 
     def _add(self, node: str, operator: dict[str, Any]) -> None:
         table = (operator.get("extra_info") or {}).get("Table", "")

@@ -10,7 +10,7 @@ import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from itertools import chain
+from operator import itemgetter
 from pathlib import Path
 
 import pyarrow as pa
@@ -30,9 +30,11 @@ from synapse.whole_files import aside
 TARGET_BYTES = 192 * 1024 * 1024
 # A rest smaller than this share of a part is written with the part before it.
 _LEAST_SHARE = 1 / 3
-# Typed rows held before a run is written.
-_BYTES_HELD = 16 * 1024 * 1024
+# Typed rows held before a run is written: a day of 70,000 events is sorted once, in memory.
+_BYTES_HELD = 96 * 1024 * 1024
 _ROWS_PER_GROUP = 30_000
+# Rows of what is held that are put in order at once; the order itself is known of all.
+_ROWS_PER_SLICE = 10_000
 _EPOCH = date(1970, 1, 1)
 
 
@@ -77,8 +79,8 @@ class PartWriter:
     def finish(self) -> list[ManifestRow]:
         """Write the parts; return a manifest row for each."""
         if not self._runs:
-            for kind, day, table in self._days():
-                self._write(kind, day, table.num_rows, iter([table]))
+            for kind, day, rows, tables in self._days():
+                self._write(kind, day, rows, _regrouped(tables))
             return self._written
         self._spill()
         for (kind, day), runs in sorted(self._runs.items()):
@@ -94,35 +96,36 @@ class PartWriter:
 
     def _spill(self) -> None:
         self._scratch.mkdir(parents=True, exist_ok=True)
-        for kind, day, table in self._days():
+        for kind, day, rows, tables in self._days():
             runs = self._runs.setdefault((kind, day), _Runs())
             path = self._scratch / f"{self._topic}-{kind}-{day}-{len(runs.paths)}.arrow"
-            write_run(table, path)
+            write_run(tables, path)
             runs.paths.append(path)
-            runs.rows += table.num_rows
+            runs.rows += rows
 
-    def _days(self) -> Iterator[tuple[Kind, date, pa.Table]]:
-        """What is held, sorted, by kind and UTC date; it is held no longer."""
-        for kind, tables in sorted(self._held.items()):
-            table = pa.concat_tables(tables)
-            table = table.append_column("_day", self._day_numbers(table))
-            table = table.sort_by([(key, "ascending") for key in ("_day", *self._sort_keys())])
-            days = table.column("_day")
-            table = table.drop_columns("_day")
+    def _days(self) -> Iterator[tuple[Kind, date, int, Iterator[pa.Table]]]:
+        """What is held, by kind and UTC date: how many rows, and those, sorted, in slices.
+
+        It is held no longer.
+        """
+        held, self._held, self._held_bytes = self._held, {}, 0
+        for kind in sorted(held):
+            table = _in_one_piece(held.pop(kind))
+            days = self._day_numbers(table)
+            keys = pa.table({"_day": days, **{key: table[key] for key in self._sort_keys()}})
+            order = pc.sort_indices(keys, [(key, "ascending") for key in keys.column_names])
             start = 0
-            for item in pc.value_counts(days.combine_chunks()):
-                rows = item["counts"].as_py()
-                day = _EPOCH + timedelta(days=item["values"].as_py())
-                yield kind, day, table.slice(start, rows)
+            for item in sorted(pc.value_counts(days).to_pylist(), key=itemgetter("values")):
+                rows = item["counts"]
+                day = _EPOCH + timedelta(days=item["values"])
+                yield kind, day, rows, _in_order(table, order.slice(start, rows))
                 start += rows
-        self._held = {}
-        self._held_bytes = 0
 
     def _sort_keys(self) -> tuple[str, ...]:
         named = (self._shape.time_column, *self._shape.sort_by)
         return (*named, "_kafka_partition", "_kafka_offset", "_payload_hash")
 
-    def _day_numbers(self, table: pa.Table) -> pa.Array:
+    def _day_numbers(self, table: pa.Table) -> pa.ChunkedArray:
         """The UTC date of each row, as days since 1970."""
         times = table.column(self._shape.time_column)
         if self._is_cdc:
@@ -144,27 +147,32 @@ class PartWriter:
         target.parent.mkdir(parents=True, exist_ok=True)
         temporary = aside(target)
         first = next(tables)
+        schema = first.schema
+        earliest = first.column(self._shape.time_column)[0].as_py()
         # A dictionary of values that hardly repeat would cost time for nothing.
         unique = {*self._sort_keys(), f"{lineage_prefix(self._shape)}_line"}
         repeating = [name for name in first.column_names if name not in unique]
         written = 0
         with pa.OSFile(str(temporary), "wb") as sink:
             writer = pq.ParquetWriter(
-                sink, first.schema, compression="zstd", use_dictionary=repeating
+                sink, schema, compression="zstd", use_dictionary=repeating
             )
             try:
-                for table in chain([first], tables):
+                table: pa.Table | None = first
+                del first  # no more than one group of rows is held while the next one is made
+                while table is not None:
                     writer.write_table(table, row_group_size=_ROWS_PER_GROUP)
                     written += table.num_rows
+                    table = None
                     rest = (rows - written) * sink.tell() / written
                     if sink.tell() >= TARGET_BYTES and rest >= TARGET_BYTES * _LEAST_SHARE:
                         break
+                    table = next(tables, None)
                 writer.close()
             except BaseException:
                 close_quietly(writer)
                 raise
         is_load = kind is Kind.LOAD
-        earliest = first.column(self._shape.time_column)[0].as_py()
         self._written.append(
             ManifestRow(
                 path=path,
@@ -177,13 +185,37 @@ class PartWriter:
                 epoch=self._epoch if is_load else None,
                 epoch_at=datetime.fromisoformat(earliest) if is_load else None,
                 layout=layout_of_schema(
-                    first.schema, [*moments_of(self._shape.columns), self._shape.time_column]
+                    schema, [*moments_of(self._shape.columns), self._shape.time_column]
                 ),
             )
         )
         temporary.replace(target)
         self._lake.publish(path)
         return written
+
+
+def _in_one_piece(tables: list[pa.Table]) -> pa.Table:
+    """The rows of tables, which are emptied on the way, with each column in one chunk.
+
+    Rows are then picked in another order at a fifth of the price. No more than one column is held
+    twice.
+    """
+    schema = tables[0].schema
+    columns = []
+    for field_ in schema:
+        chunks = [chunk for table in tables for chunk in table[field_.name].chunks]
+        tables[:] = [table.drop_columns(field_.name) for table in tables]
+        columns.append(pa.concat_arrays(chunks))
+        del chunks
+        # The many small pieces of memory go back to the system before the next large one is asked.
+        pa.default_memory_pool().release_unused()
+    return pa.table(columns, schema=schema)
+
+
+def _in_order(table: pa.Table, order: pa.Array) -> Iterator[pa.Table]:
+    """The rows at some indices, a slice at a time."""
+    for start in range(0, len(order), _ROWS_PER_SLICE):
+        yield table.take(order.slice(start, _ROWS_PER_SLICE))
 
 
 def _regrouped(tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
@@ -193,8 +225,10 @@ def _regrouped(tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
     for table in tables:
         held.append(table)
         rows += table.num_rows
+        del table
         if rows >= _ROWS_PER_GROUP:
-            yield pa.concat_tables(held)
-            held, rows = [], 0
+            group, held, rows = pa.concat_tables(held), [], 0
+            yield group
+            del group
     if held:
         yield pa.concat_tables(held)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +20,15 @@ _ROWS_PER_BATCH = 256
 _OPTIONS = pa.ipc.IpcWriteOptions(compression="lz4")
 
 
-def write_run(table: pa.Table, path: Path) -> None:
-    """Write a sorted table."""
+def write_run(tables: Iterator[pa.Table], path: Path) -> None:
+    """Write sorted rows, of which there is one table at least."""
+    first = next(tables)
     with (
         pa.OSFile(str(path), "wb") as sink,
-        pa.ipc.new_file(sink, table.schema, options=_OPTIONS) as writer,
+        pa.ipc.new_file(sink, first.schema, options=_OPTIONS) as writer,
     ):
-        writer.write_table(table, max_chunksize=_ROWS_PER_BATCH)
+        for table in chain([first], tables):
+            writer.write_table(table, max_chunksize=_ROWS_PER_BATCH)
 
 
 def merge_runs(paths: Sequence[Path], keys: Sequence[str]) -> Iterator[pa.Table]:

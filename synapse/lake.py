@@ -16,6 +16,7 @@ import shutil
 import stat
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
+from itertools import chain
 from operator import attrgetter
 from pathlib import Path
 from typing import Protocol
@@ -121,28 +122,29 @@ class LocalLake:
         ):
             for entry in found:
                 name = entry.name
-                if name.startswith((".", "_")):
+                if name[0] in "._":
                     continue
                 about = _stat(entry)
                 if about is None:
                     continue
-                if not _is_text(name):
+                if not (name.isascii() or _is_text(name)):
                     self.passed_over.add(f"{folder}/{_readable(name)}")
-                elif stat.S_ISDIR(about.st_mode):
-                    below.append(name)
                 elif stat.S_ISREG(about.st_mode):
                     version = str(about.st_mtime_ns)
                     files.append(BronzeFile(f"{folder}/{name}", about.st_size, version))
+                elif stat.S_ISDIR(about.st_mode):
+                    below.append(name)
         files.sort(key=attrgetter("path"))
         return files, sorted(below)
 
     def listing(self, folder: str, since: date | None = None) -> Iterator[BronzeFile]:
         """See Lake."""
-        return self._walk(folder, "", since, ())
+        return chain.from_iterable(self._walk(folder, "", since, ()))
 
     def _walk(
         self, folder: str, digits: str, since: date | None, above: tuple[tuple[int, int], ...]
-    ) -> Iterator[BronzeFile]:
+    ) -> Iterator[list[BronzeFile]]:
+        """Folder by folder: file by file each level of folders would cost as much as the file."""
         try:
             about = os.stat(f"{self.root}/{folder}")  # noqa: PTH116 - once a folder
         except (FileNotFoundError, NotADirectoryError):
@@ -151,7 +153,7 @@ class LocalLake:
         if here in above:  # a link that leads back up
             return
         files, below = self.entries(folder)
-        yield from files
+        yield files
         for name in below:
             is_old, dated = is_before(digits, name, since)
             if not is_old:
@@ -253,7 +255,7 @@ def _stat(entry: os.DirEntry[str]) -> os.stat_result | None:
 
 def _is_text(name: str) -> bool:
     """Whether a name is UTF-8; others can be opened, but no store or Parquet file can hold them."""
-    return name.isascii() or not any("\ud800" <= sign <= "\udfff" for sign in name)
+    return not any("\ud800" <= sign <= "\udfff" for sign in name)
 
 
 def _readable(name: str) -> str:

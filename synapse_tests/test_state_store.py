@@ -21,6 +21,7 @@ from sqlalchemy import text
 
 from synapse.errors import LeaseHeldError, SynapseError
 from synapse.ingest.ledger import Ledger
+from synapse.ingest.ledger_rows import FileRows
 from synapse.ingest.offsets import merged
 from synapse.ingest.quarantine import discard, entries
 from synapse.ingest.replay import replay
@@ -148,7 +149,7 @@ def test_an_ingest_that_was_overtaken_accepts_nothing(store: str, tmp_path: Path
         ledger.begin("sleeper", AS_OF.replace(tzinfo=None))
         assert ingest(settings, lake.project, as_of=AS_OF).accepted == 2
         with pytest.raises(SynapseError, match="Another ingest took over"):
-            ledger.claim("sleeper", [], [])
+            ledger.claim("sleeper", FileRows(), [])
         published = []
         with pytest.raises(SynapseError, match="Another ingest took over"):
             ledger.commit(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
+from hashlib import sha256
 from itertools import chain
 from typing import Any, NamedTuple
 
@@ -25,6 +25,15 @@ class Delivery(NamedTuple):
     outcome: Outcome
     first: int
     offset: int | None
+
+
+class Origins(NamedTuple):
+    """Where the records of files come from: path, number and Kafka identity of each first one."""
+
+    paths: list[str]
+    first: list[int]
+    partitions: list[int | None]
+    offsets: list[int | None]
 
 
 class Converter:
@@ -72,8 +81,33 @@ class Converter:
         return (
             not self._is_cdc
             and not any(records.errors for records in self._batch.files)
-            and all(map(self._validator.is_valid, values))
-            and all(map(self._shape.fields.issuperset, values))
+            and self._are_valid(values)
+        )
+
+    def well(self, batch: Batch, origins: Origins) -> list[Rowset] | None:
+        """The rows of a batch of one record a file; None where one of them needs a word.
+
+        Nothing is counted, and nothing of what was added before is touched.
+        """
+        if self._is_cdc or not self._are_valid(batch.values):
+            return None
+        try:
+            digests = [_digest(value) for value in batch.values]
+        except TypeError:
+            return None
+        rows = self._shape.rows(batch)
+        arrays, refused = self._typed(rows)
+        if refused or rows.kinds is not None:
+            return None
+        record = pa.array(rows.record_of, type=pa.int64())
+        place = pa.repeat(pa.scalar(0, type=pa.int64()), len(record))
+        lineage = self._lineage(digests, record, record, place, origins)
+        return [Rowset(Kind.TOPIC, pa.table(arrays | lineage))]
+
+    def _are_valid(self, values: list[Any]) -> bool:
+        """Whether all are as their JSON Schema says, and have no field that is not declared."""
+        return all(map(self._validator.is_valid, values)) and all(
+            map(self._shape.fields.issuperset, values)
         )
 
     def _check_file(self, file: int, records: Records, delivery: Delivery) -> None:
@@ -144,7 +178,7 @@ class Converter:
             arrays, refused = self._typed(rows)
             for index, (rule, sentence) in sorted(refused.items()):
                 self._refuse(batch.file_of[index], batch.position[index], rule, sentence)
-            self._split_by_kind(rows, arrays | self._lineage(rows, digests), refused)
+            self._split_by_kind(rows, arrays | self._lineage_of(rows, digests), refused)
         self._batch = Batch()
         self._deliveries = []
         self._records = 0
@@ -200,33 +234,45 @@ class Converter:
             column[:] = [column[index] for index in well]
         return digests
 
-    def _lineage(self, rows: Rows, digests: list[str]) -> dict[str, pa.Array]:
+    def _lineage_of(self, rows: Rows, digests: list[str]) -> dict[str, pa.Array]:
         batch, deliveries = self._batch, self._deliveries
-        hashes = pa.array(digests, type=pa.string())
         record = pa.array(rows.record_of, type=pa.int64())
         file = pa.array(batch.file_of, type=pa.int64()).take(record)
         place = pa.array(batch.position, type=pa.int64()).take(record)
+        origins = Origins(
+            [delivery.outcome.file.path for delivery in deliveries],
+            [delivery.first for delivery in deliveries],
+            [delivery.outcome.kafka_partition for delivery in deliveries],
+            [delivery.offset for delivery in deliveries],
+        )
+        return self._lineage(digests, record, file, place, origins)
+
+    def _lineage(
+        self,
+        digests: list[str],
+        record: pa.Array,
+        file: pa.Array,
+        place: pa.Array,
+        origins: Origins,
+    ) -> dict[str, pa.Array]:
+        """Lineage of rows: of each the record, its file, and its position in that."""
 
         def of_file(values: list[Any], kind: pa.DataType) -> pa.Array:
             return pa.array(values, type=kind).take(file)
 
-        offsets = of_file([delivery.offset for delivery in deliveries], pa.int64())
-        numbers = of_file([delivery.first for delivery in deliveries], pa.int64())
-        partitions = [delivery.outcome.kafka_partition for delivery in deliveries]
-        paths = [delivery.outcome.file.path for delivery in deliveries]
         # Silver names the manifest's path _source_file; Debezium parts are read as DMS files are.
         of = lineage_prefix(self._shape)
         return {
-            "_kafka_partition": of_file(partitions, pa.int32()),
-            "_kafka_offset": pc.add(offsets, place),
-            "_payload_hash": hashes.take(record),
-            f"{of}_file": of_file(paths, pa.string()),
-            f"{of}_line": pc.add(numbers, place),
+            "_kafka_partition": of_file(origins.partitions, pa.int32()),
+            "_kafka_offset": pc.add(of_file(origins.offsets, pa.int64()), place),
+            "_payload_hash": pa.array(digests, type=pa.string()).take(record),
+            f"{of}_file": of_file(origins.paths, pa.string()),
+            f"{of}_line": pc.add(of_file(origins.first, pa.int64()), place),
         }
 
 
 def _digest(value: Any) -> str:
-    return hashlib.sha256(canonical_json(value)).hexdigest()[:_DIGEST]
+    return sha256(canonical_json(value)).hexdigest()[:_DIGEST]
 
 
 def _complaint(validator: jsonschema_rs.Draft202012Validator, value: Any) -> str:

@@ -18,7 +18,7 @@ from sqlalchemy.engine import Connection, Engine
 from synapse.errors import SynapseError
 from synapse.ingest import tables as t
 from synapse.ingest.ledger_rows import (
-    FileRow,
+    FileRows,
     add_counts,
     add_drift,
     add_files,
@@ -245,7 +245,7 @@ class Ledger:
                 )
             )
 
-    def claim(self, run_id: str, rows: list[FileRow], refusals: list[Refusal]) -> None:
+    def claim(self, run_id: str, rows: FileRows, refusals: list[Refusal]) -> None:
         """Write down what became of some files, in one transaction; it counts once the run is done.
 
         Raises SynapseError when another ingest took over (the lease had expired).

@@ -30,23 +30,23 @@ class FileRow(NamedTuple):
     """A row of the ledger's table of files, in the order of its columns: the key comes first."""
 
     source: str
-    name: str
-    path: str
-    sha256: str
-    size: int
-    etag: str
-    kind: str
-    state: str
-    landed: int
-    accepted: int
-    duplicate: int
-    quarantined: int
-    epoch: int | None
-    transfer_from: datetime | None
-    transfer_to: datetime | None
-    kafka_partition: int | None
-    kafka_offset: int | None
-    run_id: str
+    name: str = ""
+    path: str = ""
+    sha256: str = ""
+    size: int = 0
+    etag: str = ""
+    kind: str = ""
+    state: str = ""
+    landed: int = 0
+    accepted: int = 0
+    duplicate: int = 0
+    quarantined: int = 0
+    epoch: int | None = None
+    transfer_from: datetime | None = None
+    transfer_to: datetime | None = None
+    kafka_partition: int | None = None
+    kafka_offset: int | None = None
+    run_id: str = ""
 
 
 # What all rows of a topic have in common, but for the rare ones; SQL that holds it takes a third
@@ -63,30 +63,50 @@ _SHARED = (
 )
 
 
-def add_files(connection: Connection, rows: list[FileRow]) -> None:
+_SHARED_BY = attrgetter(*_SHARED)
+_OWN = tuple(name for name in FileRow._fields if name not in _SHARED)
+_OWN_BY = attrgetter(*_OWN)
+_KEY_BY = itemgetter(*(_OWN.index(name) for name in ("name", "path", "sha256")))
+
+
+class FileRows:
+    """Rows to write, gathered by what they have in common. Each holds the values of _OWN."""
+
+    def __init__(self) -> None:
+        self.groups: dict[tuple[Any, ...], list[tuple[Any, ...]]] = defaultdict(list)
+
+    def __len__(self) -> int:
+        return sum(map(len, self.groups.values()))
+
+    def add(self, row: FileRow) -> None:
+        """Take a row."""
+        self.groups[_SHARED_BY(row)].append(_OWN_BY(row))
+
+    def add_alike(self, shared: FileRow, *own: Iterable[Any]) -> None:
+        """Take many rows with what they share, and a column for each value of _OWN."""
+        self.groups[_SHARED_BY(shared)] += zip(*own, strict=True)
+
+
+def add_files(connection: Connection, rows: FileRows) -> None:
     """Write versions of topic files that the ledger does not know.
 
     Straight to the driver, which takes half the time: these rows have no value (a moment, say) that
     SQLAlchemy would have to convert.
     """
-    shared_by = attrgetter(*_SHARED)
-    groups: dict[tuple[Any, ...], list[FileRow]] = defaultdict(list)
-    # In the order of the key, so that the store's pages are filled one after another.
-    for row in sorted(rows, key=itemgetter(0, 1, 2, 3)):
-        groups[shared_by(row)].append(row)
-    for shared, alike in groups.items():
-        statement, names = _insert(connection.dialect, shared)
-        values = map(attrgetter(*names), alike)
+    for shared, alike in rows.groups.items():
+        # In the order of the key, so that the store's pages are filled one after another.
+        alike.sort(key=_KEY_BY)
+        statement = _insert(connection.dialect, shared)
         if connection.dialect.positional:
-            connection.exec_driver_sql(statement, list(values))
+            connection.exec_driver_sql(statement, alike)
         else:
-            named = [dict(zip(names, some, strict=True)) for some in values]
+            named = [dict(zip(_OWN, values, strict=True)) for values in alike]
             connection.exec_driver_sql(statement, named)
 
 
 @lru_cache(maxsize=64)
-def _insert(dialect: Dialect, shared: tuple[Any, ...]) -> tuple[str, tuple[str, ...]]:
-    """A statement that holds what many rows share, and the names of the values that it takes.
+def _insert(dialect: Dialect, shared: tuple[Any, ...]) -> str:
+    """A statement that holds what many rows share, and takes the values of _OWN.
 
     Each value that is handed over for each row costs as much as a tenth of the row.
     """
@@ -102,9 +122,8 @@ def _insert(dialect: Dialect, shared: tuple[Any, ...]) -> tuple[str, tuple[str, 
     }
     statement = insert(t.FILES).values(values)
     compiled = statement.compile(dialect=dialect, compile_kwargs={"render_postcompile": True})
-    names = tuple(name for name in FileRow._fields if name not in same)
-    assert compiled.positiontup is None or tuple(compiled.positiontup) == names
-    return str(compiled), names
+    assert compiled.positiontup is None or tuple(compiled.positiontup) == _OWN
+    return str(compiled)
 
 
 def replace_files(connection: Connection, run_id: str, outcomes: list[Outcome]) -> None:

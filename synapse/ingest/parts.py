@@ -79,8 +79,8 @@ class PartWriter:
     def finish(self) -> list[ManifestRow]:
         """Write the parts; return a manifest row for each."""
         if not self._runs:
-            for kind, day, rows, tables in self._days():
-                self._write(kind, day, rows, _regrouped(tables))
+            for kind, day, count, tables in self._days():
+                self._write(kind, day, count, _regrouped(tables))
             return self._written
         self._spill()
         for (kind, day), runs in sorted(self._runs.items()):
@@ -154,9 +154,7 @@ class PartWriter:
         repeating = [name for name in first.column_names if name not in unique]
         written = 0
         with pa.OSFile(str(temporary), "wb") as sink:
-            writer = pq.ParquetWriter(
-                sink, schema, compression="zstd", use_dictionary=repeating
-            )
+            writer = pq.ParquetWriter(sink, schema, compression="zstd", use_dictionary=repeating)
             try:
                 table: pa.Table | None = first
                 del first  # no more than one group of rows is held while the next one is made

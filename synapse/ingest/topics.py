@@ -15,7 +15,7 @@ from synapse.declarations import DmsTable, Topic
 from synapse.ingest.consolidate import Delivery
 from synapse.ingest.files import sha256_of
 from synapse.ingest.large import TooLong, examine, pieces
-from synapse.ingest.model import BronzeFile, Harvest, Mark, Outcome, Refusal, State, Unit
+from synapse.ingest.model import BronzeFile, Harvest, Marks, Outcome, Refusal, State, Unit
 from synapse.ingest.parts import PartWriter
 from synapse.ingest.reading import (
     ReadJob,
@@ -91,18 +91,25 @@ class _Topic:
         known: Known = {}
         size = 0
         while batch := list(islice(listed, _FILES_PER_JOB)):
-            found = self._work.ledger.known(self._target.source, [file.name for file in batch])
-            for file in batch:
-                versions = found.get(file.name, [])
+            names = [file.path[file.path.rfind("/") + 1 :] for file in batch]
+            found = self._work.ledger.known(self._target.source, names)
+            sizes = [file.size * (_ZIPPED if file.path.endswith(".gz") else 1) for file in batch]
+            is_full = len(batch) == _FILES_PER_JOB
+            if is_full and not found and not chosen and sum(sizes) < _BYTES_PER_JOB:
+                # Nearly every batch of very many: the job that the loop below would make of it.
+                yield self._job(batch, {})
+                continue
+            for file, name, weight in zip(batch, names, sizes, strict=True):
+                versions = found.get(name, [])
                 if versions and not self._is_new(file, versions):
                     continue
                 if file.size > WHOLE_BYTES:
                     self.large.append(file)
                     continue
                 if versions:
-                    known[file.name] = versions
+                    known[name] = versions
                 chosen.append(file)
-                size += file.size * (_ZIPPED if file.path.endswith(".gz") else 1)
+                size += weight
                 if len(chosen) == _FILES_PER_JOB or size >= _BYTES_PER_JOB:
                     yield self._job(chosen, known)
                     chosen, known, size = [], {}, 0
@@ -145,7 +152,7 @@ class _Topic:
         if self._work.progress:
             self._work.progress(f"consolidate {name_of(self._target)}", self._done, 0)
 
-    def _take_new(self, files: list[BronzeFile], known: Known, marks: list[Mark]) -> bool:
+    def _take_new(self, files: list[BronzeFile], known: Known, marks: Marks) -> bool:
         """Book a job of which no file has anything to do with what landed before, if it is one."""
         return (
             not known
@@ -160,7 +167,7 @@ class _Topic:
             )
         )
 
-    def _take_each(self, files: list[BronzeFile], known: Known, marks: list[Mark]) -> set[str]:
+    def _take_each(self, files: list[BronzeFile], known: Known, marks: Marks) -> set[str]:
         """Find out what became of each file, and book it; returns paths of what is not new."""
         withdrawn = set()
         for mark in marks:

@@ -26,8 +26,9 @@ class VersionQuery:
         ).where(files.source == bindparam("source"), files.name.in_(names))
         compiled = query.compile(dialect=dialect)
         self._statement = str(compiled)
-        self._order = compiled.positiontup
         self._parameters = [f"n{number}" for number in range(_NAMES)]
+        self._is_positional = compiled.positiontup is not None
+        assert compiled.positiontup in (None, ["source", *self._parameters])
 
     def of(self, connection: Connection, source: str, names: list[str]) -> dict[str, list[Version]]:
         """Versions by name; claims of the running run among them."""
@@ -36,10 +37,11 @@ class VersionQuery:
             some = names[start : start + _NAMES]
             # The last name again: the statement has one length.
             some += some[-1:] * (_NAMES - len(some))
-            values = dict(zip(self._parameters, some, strict=True), source=source)
             for row in connection.exec_driver_sql(
                 self._statement,
-                values if self._order is None else tuple(values[name] for name in self._order),
+                (source, *some)
+                if self._is_positional
+                else dict(zip(self._parameters, some, strict=True), source=source),
             ):
                 found.setdefault(row[0], []).append(Version(*row[1:]))
         return found

@@ -31,6 +31,7 @@ from synapse.commands_schedule import add_schedule_commands
 from synapse.commands_status import add_status_commands
 from synapse.commands_tables import maintain_command, rollback_command
 from synapse.errors import SynapseError
+from synapse.lean_arrow import load_lean_arrow
 from synapse.options import AsOfOption, JsonOption, LakeOption, ProjectOption
 from synapse.project import find_project
 from synapse.run_report import say_ingested, say_run
@@ -151,6 +152,7 @@ def ingest_command(
     as_json: JsonOption = False,
 ) -> None:
     """Find what landed, check it, and accept, consolidate or quarantine it."""
+    load_lean_arrow()  # before all that imports it
     from synapse.ingest.service import ingest
 
     settings = Settings.load(lake=lake)

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from datetime import datetime
 from functools import lru_cache
-from operator import attrgetter, itemgetter
+from operator import attrgetter
 from typing import Any, NamedTuple, TypeVar
 
 from sqlalchemy import bindparam, delete, insert, select, update
@@ -66,7 +66,6 @@ _SHARED = (
 _SHARED_BY = attrgetter(*_SHARED)
 _OWN = tuple(name for name in FileRow._fields if name not in _SHARED)
 _OWN_BY = attrgetter(*_OWN)
-_KEY_BY = itemgetter(*(_OWN.index(name) for name in ("name", "path", "sha256")))
 
 
 class FileRows:
@@ -95,7 +94,7 @@ def add_files(connection: Connection, rows: FileRows) -> None:
     """
     for shared, alike in rows.groups.items():
         # In the order of the key, so that the store's pages are filled one after another.
-        alike.sort(key=_KEY_BY)
+        alike.sort()
         statement = _insert(connection.dialect, shared)
         if connection.dialect.positional:
             connection.exec_driver_sql(statement, alike)

@@ -71,10 +71,12 @@
 
 {% macro duckdb__utc_timestamp_of_text(column) -%}
     case
-        when regexp_full_match(
-            cast({{ column }} as varchar),
-            '[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}[.][0-9]{6}'
-        ) then cast({{ column }} as timestamp)
+        {%- set digit = '[0-9]' %}
+        {#- A glob: half the time of a regular expression, and every change is asked twice. #}
+        when cast({{ column }} as varchar) glob '
+            {{- digit * 4 }}-{{ digit * 2 }}-{{ digit * 2 }} {{ digit * 2 }}:{{ digit * 2 }}:
+            {{- digit * 2 }}.{{ digit * 6 }}'
+            then cast({{ column }} as timestamp)
         else {{ default__utc_timestamp_of_text(column) }}
     end
 {%- endmacro %}

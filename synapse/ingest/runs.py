@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 
 # Rows of all runs together that the merge holds; each run gets its share.
-_ROWS_HELD = 40_000
+_ROWS_HELD = 20_000
 # What of each run is at hand at least: however many runs there are, together they hold little.
 _ROWS_PER_BATCH = 256
 _OPTIONS = pa.ipc.IpcWriteOptions(compression="lz4")

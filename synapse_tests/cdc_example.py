@@ -38,7 +38,9 @@ VALUES = {"name": "varchar", "score": "bigint", "updated_at": "timestamp"}
 # Silver as it is built on each engine; all forms are held against the model.
 FORMS = {
     "as on DuckDB": {},
-    "as on Athena": dict.fromkeys(("cdc_base_rows", "cdc_states", "cdc_versions"), "athena"),
+    "as on Athena": dict.fromkeys(
+        ("cdc_base_rows", "cdc_states", "cdc_versions", "value_ranges"), "athena"
+    ),
 }
 # In memory, where there is such a folder: SQLite waits for the disk at each commit.
 _SCRATCH = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None

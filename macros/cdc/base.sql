@@ -3,11 +3,13 @@
    What it reads of what it holds: keys and commit times, and where both equal those of what landed
    the identities, because a change can only repeat one of its own key and time. Within what landed, two
    changes can only be one where key, epoch and commit time are equal; all others go straight from
-   the files into the table, digested once and neither sorted nor held. #}
-{% macro cdc_base(table_name, source_name='dms_synapse') -%}
+   the files into the table, digested once and neither sorted nor held.
+   dated_by: column by whose month its rows lie together; that of a row which is never changed. #}
+{% macro cdc_base(table_name, source_name='dms_synapse', dated_by='created_at') -%}
     {{- config(
         materialized='incremental',
         incremental_strategy='append',
+        partitioned_by=by_month_of(dated_by),
         on_schema_change='append_new_columns',
         post_hook=[
             "{{ forget_files_seen(this.identifier, cdc_fed_models('" ~ table_name ~ "')) }}",
@@ -173,18 +175,23 @@ landed_keys as (
 {%- endmacro %}
 
 
-{# CTE `known`: identities of changes that the table holds and that may have landed again. #}
-{% macro cdc_known_changes(table) -%}
+{# CTE `known`: identities of changes that the table holds and that may have landed again. ranges: in
+   which the keys of what landed lie, where that is known. #}
+{% macro cdc_known_changes(table, ranges=none) -%}
 known as (
 
     select of_landed_keys._change_id
     from (
 
         {{ rows_of_keys(
-            this, table.key, 'landed_keys', ['_change_id'], alike=['_committed_at']
+            this, table.key, 'landed_keys', ['_change_id'] + (table.key[:1] if ranges is not none else []),
+            alike=['_committed_at']
         ) | indent(8) }}
 
     ) as of_landed_keys
+    {%- if ranges is not none %}
+    where {{ is_in_ranges('of_landed_keys.' ~ table.key[0], ranges) | indent(4) }}
+    {%- endif %}
     {%- if cdc_truncate_files(table) | length > 0 %}
     -- A truncate names no key by which its repetitions could be found.
     union all
@@ -264,6 +271,14 @@ from (
     {%- for column in table.columns if column.name == key -%}
         {{ cdc_typed(qualifier ~ '.' ~ prefix ~ key, column.data_type) }}
     {%- endfor -%}
+{%- endmacro %}
+
+
+{# Declared type of the first column of a table's key. #}
+{% macro cdc_key_type(table) -%}
+    {%- do return(
+        (table.columns | selectattr('name', 'equalto', table.key[0]) | first).data_type
+    ) -%}
 {%- endmacro %}
 
 

@@ -1,11 +1,11 @@
 {# stg_dms__<table>: the current state, one row per key ever seen. Recomputes the keys of newly landed
    changes from all of their changes, so neither order nor repetition of files matters. What that reads
    of the past is told in events.sql. #}
-{% macro cdc_current(table_name, source_name='dms_synapse') -%}
+{% macro cdc_current(table_name, source_name='dms_synapse', dated_by='created_at') -%}
     {%- set base_name = 'base_dms__' ~ table_name -%}
     {%- set base = ref(base_name) -%}
     {%- if not execute -%}
-        {{- cdc_fold_config(table_name, source_name, replace_keys_strategy()) -}}
+        {{- cdc_fold_config(table_name, source_name, replace_keys_strategy(), dated_by) -}}
         {%- do return('select 1 as placeholder') -%}
     {%- endif -%}
     {%- set table = cdc_table(table_name, source_name) -%}
@@ -126,11 +126,12 @@ from (
 
 
 {# Configuration that stg_dms__ and hist_dms__ share; called at parse time only, when dbt reads it. #}
-{% macro cdc_fold_config(table_name, source_name, strategy, more_meta={}) -%}
+{% macro cdc_fold_config(table_name, source_name, strategy, dated_by, more_meta={}) -%}
     {{- config(
         materialized='incremental',
         incremental_strategy=strategy,
         unique_key=declared_unique_key(),
+        partitioned_by=by_month_of(dated_by),
         on_schema_change='append_new_columns',
         post_hook="{{ mark_pending_seen('base_dms__" ~ table_name ~ "', this.identifier) }}",
         meta=dict({'cdc_table': table_name, 'cdc_source': source_name}, **more_meta),

@@ -6,12 +6,12 @@
    whose versions are replaced, the versions to insert, and with a version but without a _change_id
    those that only end. A key whose new changes all come after its old ones keeps its old versions,
    the last of which ends; of them nothing is read or written but that. #}
-{% macro cdc_history(table_name, source_name='dms_synapse') -%}
+{% macro cdc_history(table_name, source_name='dms_synapse', dated_by='created_at') -%}
     {%- set base_name = 'base_dms__' ~ table_name -%}
     {%- set base = ref(base_name) -%}
     {%- if not execute -%}
         {{- cdc_fold_config(
-            table_name, source_name, amend_versions_strategy(),
+            table_name, source_name, amend_versions_strategy(), dated_by,
             {'void_column': '_change_id', 'row_columns': ['_version']}
         ) -}}
         {%- do return('select 1 as placeholder') -%}

@@ -25,11 +25,13 @@
 
 {# base_kconnect__<table>: the rows of every distinct delivery of a topic's consolidated parts,
    append-only. A delivery is a record at its place in Kafka; Kafka Connect may land it in several
-   files, ingest in several parts. `feeds` names the models that follow this one. #}
-{% macro topic_base(table_name, feeds) -%}
+   files, ingest in several parts. `feeds` names the models that follow this one, `dated_by` the column
+   by whose month its rows lie together. #}
+{% macro topic_base(table_name, feeds, dated_by) -%}
     {{- config(
         materialized='incremental',
         incremental_strategy='append',
+        partitioned_by=by_month_of(dated_by),
         on_schema_change='append_new_columns',
         post_hook=[
             "{{ forget_files_seen(this.identifier, " ~ feeds ~ ") }}",
@@ -68,6 +70,12 @@
     } -%}
     {%- set lineage = ['_source_file', '_source_line'] -%}
     {%- set names = columns | map(attribute='name') | list + technical.keys() | list + lineage -%}
+    {#- Offsets only grow: what may be held already lies near what landed. #}
+    {%- set offsets = 'cast(_kafka_offset as bigint)' -%}
+    {%- set ranges = value_ranges(
+        'landed', offsets, 'bigint',
+        'landed as (' ~ read_bronze(parts, ['_kafka_offset'], files, '_part_file') ~ '),'
+    ) if is_appending and files else none -%}
 
 with landed as (
 
@@ -147,6 +155,9 @@ where copies._copy_number = 1
         select 1
         from {{ this }} as known
         where known._delivery_id = copies._delivery_id
+            {%- if ranges is not none %}
+            and {{ is_in_ranges('known._kafka_offset', ranges, or_null=true) | indent(12) }}
+            {%- endif %}
     )
     {%- endif %}
 {%- endmacro %}

@@ -25,6 +25,7 @@
     {%- set row_key = keys + config.meta_get('row_columns', []) -%}
     {%- set void_column = config.meta_get('void_column') -%}
     {%- set names = columns | map(attribute='name') | list -%}
+    {%- set bounds = merge_bounds(tmp_relation, target_relation, keys, columns) -%}
     {%- set merge -%}
         merge into {{ target_relation }} as existing
         using (
@@ -51,6 +52,7 @@
                 from {{ tmp_relation }} as named
                 where {{ same_keys_condition('named', 'leftover', keys) }}
             )
+                and {{ is_in_ranges('leftover.' ~ bounds.column, bounds.ranges, bounds.or_null) }}
                 and not exists (
                     select 1
                     from {{ tmp_relation }} as kept
@@ -60,6 +62,7 @@
             {%- endif %}
         ) as incoming
             on {{ same_keys_condition('existing', 'incoming', row_key) }}
+            and {{ is_in_ranges('existing.' ~ bounds.column, bounds.ranges, bounds.or_null) }}
         {%- if void_column %}
         when matched and incoming._is_gone then delete
         {%- endif %}
@@ -71,6 +74,38 @@
             values (incoming.{{ names | join(', incoming.') }})
     {%- endset -%}
     {{ return(merge) }}
+{%- endmacro %}
+
+
+{# Where in the target the rows lie whose keys new rows name: {column, ranges, or_null}, as is_in_ranges
+   takes them. A number is
+   found by itself; other keys by the months of the rows, of which nothing is read but key and date.
+   A row that moved to another month is found where it lies, not where it goes. #}
+{% macro merge_bounds(tmp_relation, target_relation, keys, columns) -%}
+    {%- set key = columns | selectattr('name', 'equalto', keys[0]) | first -%}
+    {%- set ranges = value_ranges(tmp_relation, keys[0], key.dtype) -%}
+    {%- if ranges is not none -%}{%- do return({'column': keys[0], 'ranges': ranges, 'or_null': false}) -%}{%- endif -%}
+    {%- set dated_by = dating_column() -%}
+    {%- if dated_by is none -%}{%- do return({'column': keys[0], 'ranges': none, 'or_null': false}) -%}{%- endif -%}
+    {%- set dated = columns | selectattr('name', 'equalto', dated_by) | first -%}
+    {%- set named -%}
+        named as (
+
+            select existing.{{ dated_by }}
+            from {{ target_relation }} as existing
+            where exists (
+                select 1
+                from {{ tmp_relation }} as replacement
+                where {{ same_keys_condition('replacement', 'existing', keys) }}
+            )
+
+        ),
+    {%- endset -%}
+    {%- do return({
+        'column': dated_by,
+        'or_null': true,
+        'ranges': month_ranges('named', dated_by, trino_type(dated.dtype), named),
+    }) -%}
 {%- endmacro %}
 
 

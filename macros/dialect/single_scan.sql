@@ -4,7 +4,7 @@
    narrow rows are sorted and values are looked up of those that are left, read files four times and
    base_ forty times on Athena, which bills every time and plans for half a minute. Here whole rows pass
    through the windows, and of base_ is read what moved to another key once more, which its statistics
-   prune. #}
+   prune. Which files of base_ may hold a key is said in literals (layout.sql). #}
 
 
 {# Once more only the keys of what landed, by which what is held is pruned. #}
@@ -30,7 +30,10 @@ delivered as (
 
 {{ cdc_landed_keys(table, bronze, files) }},
 
-{{ cdc_known_changes(table) }}
+{{ cdc_known_changes(table, value_ranges(
+    'landed_keys', table.key[0], cdc_key_type(table),
+    cdc_accepted_files(table) ~ ', ' ~ cdc_landed_keys(table, bronze, files) ~ ','
+) if files else []) }}
 {%- endif %}
 
 select
@@ -79,7 +82,10 @@ chosen as (
 {% macro cdc_scan(table, base, base_name, model_name, scope) -%}
 {%- set truncate_files = cdc_truncate_files(table) -%}
 {%- set others = table.columns | rejectattr('name', 'in', table.key) | list -%}
-{{ cdc_chosen_keys(table, base, base_name, model_name, scope) }}
+{%- set chosen_keys = cdc_chosen_keys(table, base, base_name, model_name, scope) -%}
+{%- set ranges = value_ranges('chosen', table.key[0], cdc_key_type(table), chosen_keys)
+    if scope == 'some' else none -%}
+{{ chosen_keys }}
 
 events as (
 
@@ -102,6 +108,7 @@ events as (
             from chosen
             where {{ cdc_key_match(table, 'chosen', 'arrived') }}
         )
+        and {{ is_in_ranges('arrived.' ~ table.key[0], ranges) | indent(8) }}
     {%- endif %}
     union all
     select

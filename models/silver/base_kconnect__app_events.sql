@@ -2,4 +2,8 @@
    Keys: _delivery_id (primary), event_id.
    Incremental: append; reads only manifest files not seen yet, anti-join on _delivery_id.
    Rules: silver contract (redelivery). #}
-{{ topic_base('app_events', feeds=['int_kconnect__identities', 'stg_kconnect__app_events']) }}
+{{ topic_base(
+    'app_events',
+    feeds=['int_kconnect__identities', 'stg_kconnect__app_events'],
+    dated_by='occurred_at',
+) }}

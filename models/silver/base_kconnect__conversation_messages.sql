@@ -6,4 +6,5 @@
 {{ topic_base(
     'conversations',
     feeds=['stg_kconnect__conversation_messages', 'stg_kconnect__conversations'],
+    dated_by='created_at',
 ) }}

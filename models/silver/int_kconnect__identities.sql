@@ -16,6 +16,16 @@ select *
 from {{ this }}
 where false
 {%- else %}
+{%- set base = ref('base_kconnect__app_events') %}
+{%- set considered_in = none %}
+{%- if scope == 'some' %}
+    {%- set considered_in = months_where(
+        base, 'occurred_at',
+        'existing.event_id in (select named.event_id from ' ~ base ~ ' as named where named.anonymous_id in ('
+        ~ 'select of_event.anonymous_id from ' ~ base ~ ' as of_event where of_event.event_id in ('
+        ~ pending_values(base, 'event_id', 'base_kconnect__app_events', this.identifier) ~ ')))'
+    ) %}
+{%- endif %}
 with deliveries as (
 
     select
@@ -27,7 +37,8 @@ with deliveries as (
         _ingested_at,
         _kafka_partition,
         _kafka_offset
-    from {{ ref('base_kconnect__app_events') }}
+    from {{ base }}
+    where {{ is_in_ranges('occurred_at', considered_in, or_null=true) | indent(4) }}
 
 ),
 {% if scope == 'some' %}

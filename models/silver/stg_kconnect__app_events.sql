@@ -6,6 +6,7 @@
     materialized='incremental',
     incremental_strategy=replace_keys_strategy(),
     unique_key='event_id',
+    partitioned_by=by_month_of('occurred_at'),
     on_schema_change='append_new_columns',
     post_hook="{{ mark_pending_seen('base_kconnect__app_events', this.identifier) }}",
 ) }}
@@ -15,6 +16,24 @@ select *
 from {{ this }}
 where false
 {%- else %}
+{%- set base = ref('base_kconnect__app_events') %}
+{%- set delivered_in = none %}
+{%- set revealed_in = none %}
+{%- if scope == 'some' %}
+    {%- set newly = pending_values(base, 'event_id', 'base_kconnect__app_events', this.identifier) %}
+    {%- set delivered_in = months_where(
+        base, 'occurred_at', 'existing.event_id in (' ~ newly ~ ')'
+    ) %}
+    {%- set visitors %}
+        select named.anonymous_id
+        from {{ base }} as named
+        where named.event_id in ({{ newly }})
+            and {{ is_in_ranges('named.occurred_at', delivered_in, or_null=true) }}
+    {%- endset %}
+    {%- set revealed_in = months_where(
+        this, 'occurred_at', 'existing.user_id is null and existing.anonymous_id in (' ~ visitors ~ ')'
+    ) %}
+{%- endif %}
 with deliveries as (
 
     select
@@ -33,7 +52,8 @@ with deliveries as (
         _payload_hash,
         _source_file,
         _ingested_at
-    from {{ ref('base_kconnect__app_events') }}
+    from {{ base }}
+    where {{ is_in_ranges('occurred_at', delivered_in, or_null=true) | indent(4) }}
 
 ),
 
@@ -73,16 +93,33 @@ affected_visitors as (
 
 ),
 
-affected as (
+-- Of them no delivery landed, so that what is known of them holds but for the person.
+revealed as (
 
-    select event_id
-    from newly_delivered
-    union distinct
-    select known.event_id
+    select
+        known.event_id,
+        known.event_name,
+        known.user_id,
+        known.anonymous_id,
+        known.platform,
+        known.app_version,
+        known.region,
+        known.country,
+        known.properties,
+        known.occurred_at,
+        known._kafka_partition,
+        known._kafka_offset,
+        known._payload_hash,
+        known._source_file,
+        known._ingested_at
     from {{ this }} as known
     inner join affected_visitors
         on known.anonymous_id = affected_visitors.anonymous_id
+    left join newly_delivered
+        on known.event_id = newly_delivered.event_id
     where known.user_id is null
+        and newly_delivered.event_id is null
+        and {{ is_in_ranges('known.occurred_at', revealed_in, or_null=true) | indent(8) }}
 
 ),
 {% endif %}
@@ -99,36 +136,60 @@ numbered as (
         ) as _delivery_number
     from deliveries
     {%- if scope == 'some' %}
-    inner join affected
-        on deliveries.event_id = affected.event_id
+    inner join newly_delivered
+        on deliveries.event_id = newly_delivered.event_id
+    {%- endif %}
+
+),
+
+settled as (
+
+    {%- set columns = [
+        'event_id', 'event_name', 'user_id', 'anonymous_id', 'platform', 'app_version', 'region', 'country',
+        'properties', 'occurred_at', '_kafka_partition', '_kafka_offset', '_payload_hash', '_source_file',
+        '_ingested_at',
+    ] %}
+
+    select
+        {%- for column in columns %}
+        numbered.{{ column }}{{ ',' if not loop.last }}
+        {%- endfor %}
+    from numbered
+    where numbered._delivery_number = 1
+    {%- if scope == 'some' %}
+    union all
+    select
+        {%- for column in columns %}
+        revealed.{{ column }}{{ ',' if not loop.last }}
+        {%- endfor %}
+    from revealed
     {%- endif %}
 
 )
 
 select
-    numbered.event_id,
-    numbered.event_name,
-    numbered.user_id,
-    numbered.anonymous_id,
+    settled.event_id,
+    settled.event_name,
+    settled.user_id,
+    settled.anonymous_id,
     coalesce(
-        cast(numbered.user_id as varchar),
+        cast(settled.user_id as varchar),
         cast(identities.user_id as varchar),
-        'anon:' || numbered.anonymous_id,
-        'anon:event:' || numbered.event_id
+        'anon:' || settled.anonymous_id,
+        'anon:event:' || settled.event_id
     ) as user_key,
-    numbered.platform,
-    numbered.app_version,
-    numbered.region,
-    numbered.country,
-    numbered.properties,
-    numbered.occurred_at,
-    numbered._kafka_partition,
-    numbered._kafka_offset,
-    numbered._payload_hash,
-    numbered._source_file,
-    numbered._ingested_at
-from numbered
+    settled.platform,
+    settled.app_version,
+    settled.region,
+    settled.country,
+    settled.properties,
+    settled.occurred_at,
+    settled._kafka_partition,
+    settled._kafka_offset,
+    settled._payload_hash,
+    settled._source_file,
+    settled._ingested_at
+from settled
 left join identities
-    on numbered.anonymous_id = identities.anonymous_id
-where numbered._delivery_number = 1
+    on settled.anonymous_id = identities.anonymous_id
 {%- endif %}

@@ -6,6 +6,7 @@
     materialized='incremental',
     incremental_strategy=replace_keys_strategy(),
     unique_key='conversation_id',
+    partitioned_by=by_month_of('sent_at'),
     on_schema_change='append_new_columns',
     post_hook="{{ mark_pending_seen('base_kconnect__conversation_messages', this.identifier) }}",
     meta={'void_column': 'message_id', 'row_columns': ['message_id']},
@@ -17,6 +18,11 @@ select *
 from {{ this }}
 where false
 {%- else %}
+{%- set deliveries = ref(base) %}
+{%- set delivered_in = months_where(
+    deliveries, 'created_at',
+    'existing.conversation_id in (' ~ pending_values(deliveries, 'conversation_id', base, this.identifier) ~ ')'
+) if scope == 'some' else none %}
 with deliveries as (
 
     select
@@ -36,7 +42,8 @@ with deliveries as (
         _payload_hash,
         _source_file,
         _ingested_at
-    from {{ ref('base_kconnect__conversation_messages') }}
+    from {{ deliveries }}
+    where {{ is_in_ranges('created_at', delivered_in, or_null=true) | indent(4) }}
 
 ),
 {% if scope == 'some' %}

@@ -1,0 +1,58 @@
+"""Bytes that an hour scans on Athena, at a short history and at one ten times as long.
+
+The real models of silver on the local Athena (Trino), whose statistics are the physical bytes that
+Athena bills: they do not depend on the machine. Both lakes have the same number of rows a day and
+end at the same moment; the hour's changes go to keys of the last 30 days. The bar is 1.2 for all.
+Then the same hour with changes to older keys besides, and what each of them costs more.
+
+    python benchmarks/athena_bytes.py [SHORT LONG]        (days; 30 and 300 unless told)
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+from athena_local.background import bring_down, bring_up
+from benchmarks.support.athena_lake import AthenaLake
+
+MODELS = ("path:models/silver",)
+OLD_CHANGES = 20
+
+
+def main() -> None:
+    """Print bytes by node and the ratios."""
+    short, long = [int(argument) for argument in sys.argv[1:3]] or (30, 300)
+    with tempfile.TemporaryDirectory() as folder:
+        instance = bring_up(Path(folder) / "athena", None, os.getpid())
+        try:
+            os.environ.update(instance.environment())
+            lakes = [
+                AthenaLake(f"bytes{days}", Path(folder) / str(days), days, MODELS)
+                for days in (short, long)
+            ]
+            found = []
+            for lake in lakes:
+                lake.prepare()
+                found.append(lake.hour())
+            with_old = lakes[1].hour(old_changes=OLD_CHANGES)
+        finally:
+            bring_down(Path(folder) / "athena")
+    less, more = found
+    print(f"bytes scanned by an hour {short:>8} days {long:>8} days   ratio (bar 1.2)")
+    for node in sorted(more, key=lambda name: -more[name]):
+        print(_line(node, less.get(node, 0), more[node]))
+    print(_line("all", sum(less.values()), sum(more.values())))
+    extra = sum(with_old.values()) - sum(more.values())
+    print(f"{OLD_CHANGES} changes of older messages: {extra / OLD_CHANGES / 1000:,.0f} kB each")
+
+
+def _line(name: str, less: int, more: int) -> str:
+    ratio = more / less if less else float("nan")
+    return f"{name:38} {less / 1e6:10.2f} MB {more / 1e6:10.2f} MB {ratio:7.2f}"
+
+
+if __name__ == "__main__":
+    main()

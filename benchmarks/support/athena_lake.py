@@ -1,0 +1,125 @@
+"""A lake of interactions on the local Athena, and what a run of the real models scans there."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import boto3
+
+from benchmarks.support.interactions_lake import Span, land_history, land_hour
+from synapse.athena.warehouse import AthenaWarehouse
+from synapse.cost.report import NodeCost, read_costs
+from synapse.ingest.service import ingest
+from synapse.project import find_project
+from synapse.runner.dbt import DbtProject
+from synapse.runner.history import RunHistory
+from synapse.settings import Settings
+
+BUCKET = "synapse-data"
+# The hour that is measured begins here, whatever the history. A month begins too: the 30 days before
+# are one month of the layout, so that a history of 30 days has all that a longer one has of them.
+NOW = datetime(2026, 7, 1)
+
+
+@dataclass
+class AthenaLake:
+    """One deployment; `days` of history are landed and built by `prepare`.
+
+    models: what dbt is told to select.
+    """
+
+    name: str
+    folder: Path
+    days: int
+    models: Sequence[str]
+    _sent: set[Path] = field(default_factory=set)
+    _hours: int = 0
+
+    def prepare(self) -> None:
+        """Land the history and build it."""
+        with self._deployed():
+            boto3.client("athena").create_work_group(Name=self.name)
+            self._run(land_history(self._landing, self._origin, self.days), full=True)
+
+    def hour(self, old_changes: int = 0) -> dict[str, int]:
+        """Land the next hour and build it; returns bytes scanned by name of node.
+
+        old_changes: so many changes more, to messages that are older than 30 days.
+        """
+        with self._deployed():
+            start = self.days * 86_400 + self._hours * 3600
+            self._hours += 1
+            span = land_hour(self._landing, self._origin, start, reach_days=30, old=old_changes)
+            found: dict[str, int] = {}
+            for cost in self._run(span):
+                found[cost.name] = found.get(cost.name, 0) + cost.scanned_bytes
+            return found
+
+    @property
+    def _origin(self) -> datetime:
+        return NOW - timedelta(days=self.days)
+
+    @property
+    def _landing(self) -> Path:
+        return self.folder / "landing"
+
+    @contextlib.contextmanager
+    def _deployed(self):  # type: ignore[no-untyped-def]
+        settings = {
+            "SYNAPSE_SCHEMA_PREFIX": f"{self.name}_",
+            "SYNAPSE_ATHENA_WORKGROUP": self.name,
+            "SYNAPSE_PSEUDONYM_KEY": "0123456789abcdef" * 2,
+            "SYNAPSE_HOME": str(self.folder / "home"),
+        }
+        before = {name: os.environ.get(name) for name in settings}
+        os.environ.update(settings)
+        try:
+            yield
+        finally:
+            for name, value in before.items():
+                if value is None:
+                    del os.environ[name]
+                else:
+                    os.environ[name] = value
+
+    def _run(self, span: Span, *, full: bool = False) -> list[NodeCost]:
+        """What `synapse run hourly` does, for the models alone."""
+        settings = Settings.load(lake=f"s3://{BUCKET}/{self.name}", target="athena")
+        settings.lake.mkdir(parents=True, exist_ok=True)
+        project, as_of, run_id = find_project(), span.end.replace(tzinfo=UTC), uuid.uuid4().hex
+        dbt = DbtProject(settings, project)
+        warehouse = AthenaWarehouse(settings, project, dbt)
+        self._upload()
+        history = RunHistory(settings.state)
+        history.start(run_id, "hourly", as_of)
+        report = ingest(settings, project, as_of=as_of)
+        assert report.quarantined == 0, report
+        warehouse.take_up()
+        warehouse.write_run_context(run_id=run_id, as_of=as_of, is_backfill=False)
+        warehouse.record_runs()
+        if full:
+            self._invoke(dbt, ["seed"], run_id)
+        self._invoke(dbt, ["run", "--select", *self.models], run_id)
+        history.finish(run_id, "succeeded", accepted=report.accepted)
+        history.close()
+        warehouse.record_runs()
+        return [cost for cost in read_costs(settings.state) if cost.run_id == run_id]
+
+    def _invoke(self, dbt: DbtProject, arguments: list[str], run_id: str) -> None:
+        with contextlib.redirect_stdout(None):  # dbt prints what it does
+            result = dbt.invoke(arguments, run_id=run_id)
+        assert result.succeeded, result.failures
+
+    def _upload(self) -> None:
+        s3 = boto3.client("s3")
+        for path in sorted(self._landing.rglob("*")):
+            if path.is_file() and path not in self._sent:
+                key = f"{self.name}/{path.relative_to(self._landing).as_posix()}"
+                s3.put_object(Bucket=BUCKET, Key=key, Body=path.read_bytes())
+                self._sent.add(path)

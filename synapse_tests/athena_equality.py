@@ -51,10 +51,13 @@ def glue_catalog() -> GlueCatalog:
 
 
 def differences(
-    model: Model, catalog: GlueCatalog, embedded: duckdb.DuckDBPyConnection
+    model: Model,
+    catalog: GlueCatalog,
+    embedded: duckdb.DuckDBPyConnection,
+    prefix: str = "synapse_",
 ) -> list[str]:
     """What is not the same: columns, or rows that one of the two has more often than the other."""
-    there = catalog.load_table((f"synapse_{model.schema}", model.name)).scan().to_arrow()
+    there = catalog.load_table((f"{prefix}{model.schema}", model.name)).scan().to_arrow()
     here = f'"{model.schema}"."{model.name}"'
     columns = [row[0] for row in embedded.execute(f"describe {here}").fetchall()]
     if sorted(columns) != sorted(there.column_names):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,8 +22,8 @@ from synapse.runner.history import RunHistory
 from synapse.settings import Settings
 
 BUCKET = "synapse-data"
-# The hour that is measured begins here, whatever the history. A month begins too: the 30 days before
-# are one month of the layout, so that a history of 30 days has all that a longer one has of them.
+# The hour that is measured begins here, whatever the history. A month begins too: the 30 days
+# before are one month of the layout, of which a history of 30 days has all that a longer one has.
 NOW = datetime(2026, 7, 1)
 
 
@@ -45,7 +45,7 @@ class AthenaLake:
         """Land the history and build it."""
         with self._deployed():
             boto3.client("athena").create_work_group(Name=self.name)
-            self._run(land_history(self._landing, self._origin, self.days), full=True)
+            self._run(land_history(self.landing, self._origin, self.days), full=True)
 
     def hour(self, old_changes: int = 0) -> dict[str, int]:
         """Land the next hour and build it; returns bytes scanned by name of node.
@@ -55,7 +55,7 @@ class AthenaLake:
         with self._deployed():
             start = self.days * 86_400 + self._hours * 3600
             self._hours += 1
-            span = land_hour(self._landing, self._origin, start, reach_days=30, old=old_changes)
+            span = land_hour(self.landing, self._origin, start, reach_days=30, old=old_changes)
             found: dict[str, int] = {}
             for cost in self._run(span):
                 found[cost.name] = found.get(cost.name, 0) + cost.scanned_bytes
@@ -66,11 +66,17 @@ class AthenaLake:
         return NOW - timedelta(days=self.days)
 
     @property
-    def _landing(self) -> Path:
+    def landing(self) -> Path:
+        """What has landed, as it lies in the bucket."""
         return self.folder / "landing"
 
+    @property
+    def now(self) -> datetime:
+        """The end of what has landed."""
+        return NOW + timedelta(hours=self._hours)
+
     @contextlib.contextmanager
-    def _deployed(self):  # type: ignore[no-untyped-def]
+    def _deployed(self) -> Iterator[None]:
         settings = {
             "SYNAPSE_SCHEMA_PREFIX": f"{self.name}_",
             "SYNAPSE_ATHENA_WORKGROUP": self.name,
@@ -118,8 +124,8 @@ class AthenaLake:
 
     def _upload(self) -> None:
         s3 = boto3.client("s3")
-        for path in sorted(self._landing.rglob("*")):
+        for path in sorted(self.landing.rglob("*")):
             if path.is_file() and path not in self._sent:
-                key = f"{self.name}/{path.relative_to(self._landing).as_posix()}"
+                key = f"{self.name}/{path.relative_to(self.landing).as_posix()}"
                 s3.put_object(Bucket=BUCKET, Key=key, Body=path.read_bytes())
                 self._sent.add(path)

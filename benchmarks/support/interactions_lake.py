@@ -1,4 +1,4 @@
-"""A lake whose every day is alike, as long as one likes: the product's tables, events and documents.
+"""A lake whose every day is alike, as long as one likes: tables, events and documents.
 
 Each value is a function of a row's number, so that the last day of a long history has as many rows
 of as many people as the last day of a short one. People are active for the 30 days after they
@@ -64,7 +64,8 @@ def _rows(span: Span, table: str, number: str = "i", version: str = "0") -> str:
         "plans": f"{number} as plan_id, concat('plan-', {number}) as plan_code, "
         f"concat('Plan ', {number}) as plan_name, ({number} * 1990)::bigint as monthly_price_cents",
         "users": f"{number} as user_id, concat('Person ', {text}) as full_name, "
-        f"lpad(cast({number} as varchar), 11, '0') as cpf, concat({text}, '@example.com') as email, "
+        f"lpad(cast({number} as varchar), 11, '0') as cpf, "
+        f"concat({text}, '@example.com') as email, "
         f"concat('+55119', lpad(cast({number} as varchar), 8, '0')) as phone, "
         f"(['SP', 'RJ', 'MG', 'BA'])[1 + ({number} + {version}) % 4] as region, 'BR' as country, "
         "'pt-BR' as language, 'organic' as acquisition_channel, 'active' as status, "
@@ -118,7 +119,8 @@ def land_hour(lake: Path, origin: datetime, start: int, reach_days: int, old: in
 
     Of each table a tenth as many updates as it creates in a day go to keys of the last `reach_days`
     days, evenly spread, and of messages a few deletes that tell nothing but the key. old: so many
-    updates more, of messages that are older than that, evenly spread.
+    updates more, of messages that are older than that, evenly spread; as many of the oldest events
+    are delivered again, and as many of the oldest visitors sign in.
     """
     connection = duckdb.connect()
     span = Span(origin, start, start + 3600)
@@ -183,22 +185,26 @@ def _land(
         )
         connection.execute(
             f"copy (select op as \"Op\", strftime({committed}, '%Y-%m-%d %H:%M:%S.%f') as "
-            f"dms_committed_at, lpad(cast({number}::bigint * 100000000 + row_number() over (order by "
-            f"{committed}, i) as varchar), 35, '0') as dms_change_seq, {columns} from (select op, "
-            f"i, {_rows(span, table, version='version')} from ({union}))) to "
+            f"dms_committed_at, lpad(cast({number}::bigint * 100000000 + row_number() over "
+            f"(order by {committed}, i) as varchar), 35, '0') as dms_change_seq, {columns} from "
+            f"(select op, i, {_rows(span, table, version='version')} from ({union}))) to "
             f"'{folder}/{span.end:%Y%m%d-%H%M%S}000.parquet' (format parquet)"
         )
-    _land_records(connection, lake, span, "app-events", EVENTS, _EVENT)
+    _land_records(connection, lake, span, "app-events", EVENTS, _EVENT, old)
     _land_records(connection, lake, span, "conversations", DOCUMENTS, _DOCUMENT)
 
 
 _EVENT = """{{
-    event_id: uuid_text, event_name: (['app_opened', 'login', 'screen_viewed', 'api_request'])[1 + i % 4],
-    user_id: case when i % 10 > 0 then {user} end,
-    anonymous_id: case when i % 10 = 0 then concat('visitor-', i) else concat('device-', {user}) end,
+    event_id: uuid_text,
+    event_name: (['app_opened', 'login', 'screen_viewed', 'api_request'])[1 + i % 4],
+    user_id: case when i % 10 > 0 or visitor is not null then {user} end,
+    anonymous_id: case when visitor is not null then concat('visitor-', visitor)
+        when i % 10 = 0 then concat('visitor-', i) else concat('device-', {user}) end,
     occurred_at: strftime({at}, '%Y-%m-%dT%H:%M:%S.%f+00:00'),
     platform: 'ios', app_version: '4.2.0', region: 'SP', country: 'BR',
-    properties: {{screen: 'home', status: case when i % 4 = 3 then 200 end, trace: md5(concat('t', i))}}
+    properties: {{
+        screen: 'home', status: case when i % 4 = 3 then 200 end, trace: md5(concat('t', i))
+    }}
 }}"""
 _DOCUMENT = """{{
     _id: uuid_text, userId: {user}, createdAt: strftime({at}, '%Y-%m-%dT%H:%M:%S.%f+00:00'),
@@ -213,13 +219,19 @@ _DOCUMENT = """{{
 
 
 def _land_records(
-    connection: duckdb.DuckDBPyConnection, lake: Path, span: Span, topic: str, a_day: int, form: str
+    connection: duckdb.DuckDBPyConnection,
+    lake: Path,
+    span: Span,
+    topic: str,
+    a_day: int,
+    form: str,
+    old: int = 0,
 ) -> None:
     first = span.first * a_day // 86_400
     folder = lake / "bronze/kconnect/topics" / topic / f"{span.end:year=%Y/month=%m/day=%d/hour=%H}"
     folder.mkdir(parents=True, exist_ok=True)
     record = form.format(user=_user(a_day), at=span.at(a_day))
-    digest = f"md5(concat('{topic}', i))"
+    digest = f"md5(concat('{topic}', i, '/', visitor))"
     uuid = "concat_ws('-', {})".format(
         ", ".join(
             f"substr({digest}, {start}, {length})"
@@ -227,7 +239,10 @@ def _land_records(
         )
     )
     connection.execute(
-        f"copy (select to_json({record})::varchar as line from (select i, {uuid} as uuid_text from "
-        f"{span.ids(a_day)}) order by i) to '{folder}/{topic}+0+{first:010d}.json' "
+        f"copy (select to_json({record})::varchar as line from (select i, visitor, {uuid} as "
+        f"uuid_text from (select i, null::bigint as visitor from {span.ids(a_day)} union all "
+        f"select n * 7, null from range({old}) as repeated(n) union all "
+        f"select {first} - 1 - n * 10 - {span.first} % 9, n * 10 from range({old}) as signed_in(n)"
+        f")) order by i) to '{folder}/{topic}+0+{first:010d}.json' "
         "(format csv, header false, quote '', delimiter e'\\x01', escape '')"
     )

@@ -87,24 +87,17 @@
     {%- if ranges is not none -%}{%- do return({'column': keys[0], 'ranges': ranges, 'or_null': false}) -%}{%- endif -%}
     {%- set dated_by = dating_column() -%}
     {%- if dated_by is none -%}{%- do return({'column': keys[0], 'ranges': none, 'or_null': false}) -%}{%- endif -%}
-    {%- set dated = columns | selectattr('name', 'equalto', dated_by) | first -%}
     {%- set named -%}
-        named as (
-
-            select existing.{{ dated_by }}
-            from {{ target_relation }} as existing
-            where exists (
-                select 1
-                from {{ tmp_relation }} as replacement
-                where {{ same_keys_condition('replacement', 'existing', keys) }}
-            )
-
-        ),
+        exists (
+            select 1
+            from {{ tmp_relation }} as replacement
+            where {{ same_keys_condition('replacement', 'existing', keys) }}
+        )
     {%- endset -%}
     {%- do return({
         'column': dated_by,
+        'ranges': months_where(target_relation, dated_by, named),
         'or_null': true,
-        'ranges': month_ranges('named', dated_by, trino_type(dated.dtype), named),
     }) -%}
 {%- endmacro %}
 

@@ -101,17 +101,27 @@
 {%- endmacro %}
 
 
-{# Ranges, as those of value_ranges, that are the months of a column of type date or timestamp(6). A row
-   without a value is in none of them: ask is_in_ranges for it. #}
-{% macro month_ranges(relation, column, data_type, ctes='') -%}
+{# Ranges, as those of value_ranges, that are the months of a timestamp of the rows of a relation,
+   `existing`, that a condition names; none where nothing is gained by naming them. One pass over the
+   columns of the condition, in place of one over all columns. A row without a value is in none of
+   them: ask is_in_ranges for it.
+   Fails without: as value_ranges; texts that are keys lie anywhere. #}
+{% macro months_where(relation, dated_by, condition) -%}
+    {{ return(adapter.dispatch('months_where', 'synapse')(relation, dated_by, condition)) }}
+{%- endmacro %}
+
+{% macro default__months_where(relation, dated_by, condition) -%}
+    {%- do return(none) -%}
+{%- endmacro %}
+
+{% macro athena__months_where(relation, dated_by, condition) -%}
     {%- set listing -%}
-        with {{ ctes }}
+        with months as (
 
-        months as (
-
-            select distinct date_trunc('month', {{ column }}) as month_start
-            from {{ relation }}
-            where {{ column }} is not null
+            select distinct date_trunc('month', existing.{{ dated_by }}) as month_start
+            from {{ relation }} as existing
+            where existing.{{ dated_by }} is not null
+                and {{ condition }}
 
         )
 
@@ -125,41 +135,12 @@
     {%- endset -%}
     {%- set ranges = [] -%}
     {%- for row in run_query(listing).rows -%}
-        {%- if data_type == 'date' -%}
-            {%- do ranges.append({'from': "date '" ~ row[0] ~ "'", 'to': "date '" ~ row[1] ~ "'"}) -%}
-        {%- else -%}
-            {%- do ranges.append({
-                'from': "timestamp '" ~ row[0] ~ " 00:00:00'",
-                'to': "timestamp '" ~ row[1] ~ " 23:59:59.999999'",
-            }) -%}
-        {%- endif -%}
+        {%- do ranges.append({
+            'from': "timestamp '" ~ row[0] ~ " 00:00:00'",
+            'to': "timestamp '" ~ row[1] ~ " 23:59:59.999999'",
+        }) -%}
     {%- endfor -%}
     {%- do return(ranges) -%}
-{%- endmacro %}
-
-
-{# month_ranges of the rows of a relation, `existing`, that a condition names; none where nothing is gained
-   by naming them. One pass over the columns of the condition, in place of one over all columns.
-   Fails without: as value_ranges; texts that are keys lie anywhere. #}
-{% macro months_where(relation, dated_by, condition) -%}
-    {{ return(adapter.dispatch('months_where', 'synapse')(relation, dated_by, condition)) }}
-{%- endmacro %}
-
-{% macro default__months_where(relation, dated_by, condition) -%}
-    {%- do return(none) -%}
-{%- endmacro %}
-
-{% macro athena__months_where(relation, dated_by, condition) -%}
-    {%- set named -%}
-        named as (
-
-            select existing.{{ dated_by }}
-            from {{ relation }} as existing
-            where {{ condition }}
-
-        ),
-    {%- endset -%}
-    {%- do return(month_ranges('named', dated_by, 'timestamp', named)) -%}
 {%- endmacro %}
 
 

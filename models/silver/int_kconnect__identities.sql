@@ -19,11 +19,24 @@ where false
 {%- set base = ref('base_kconnect__app_events') %}
 {%- set considered_in = none %}
 {%- if scope == 'some' %}
+    {#- Step by step, so that each is asked of the months that the one before it led to. #}
+    {%- set newly = pending_values(base, 'event_id', 'base_kconnect__app_events', this.identifier) %}
+    {%- set delivered_in = months_where(base, 'occurred_at', 'existing.event_id in (' ~ newly ~ ')') %}
+    {%- set visitors %}
+        select of_event.anonymous_id
+        from {{ base }} as of_event
+        where of_event.event_id in ({{ newly }})
+            and {{ is_in_ranges('of_event.occurred_at', delivered_in, or_null=true) }}
+    {%- endset %}
+    {%- set named_in = months_where(base, 'occurred_at', 'existing.anonymous_id in (' ~ visitors ~ ')') %}
+    {%- set events %}
+        select named.event_id
+        from {{ base }} as named
+        where named.anonymous_id in ({{ visitors }})
+            and {{ is_in_ranges('named.occurred_at', named_in, or_null=true) }}
+    {%- endset %}
     {%- set considered_in = months_where(
-        base, 'occurred_at',
-        'existing.event_id in (select named.event_id from ' ~ base ~ ' as named where named.anonymous_id in ('
-        ~ 'select of_event.anonymous_id from ' ~ base ~ ' as of_event where of_event.event_id in ('
-        ~ pending_values(base, 'event_id', 'base_kconnect__app_events', this.identifier) ~ ')))'
+        base, 'occurred_at', 'existing.event_id in (' ~ events ~ ')'
     ) %}
 {%- endif %}
 with deliveries as (

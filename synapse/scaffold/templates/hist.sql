@@ -2,4 +2,4 @@
    Keys: << key >>, _version.
    Incremental: keys of newly landed changes are recomputed from all their changes and replaced.
    Rules: silver contract (exact SCD2, collapse at one instant, epochs). #}
-{{ cdc_history('<< table >>') }}
+{{ cdc_history('<< table >>'<< "" if is_dated else ", dated_by='_valid_from'" >>) }}

@@ -2,4 +2,4 @@
    Keys: << key >>.
    Incremental: keys of newly landed changes are recomputed from all their changes and replaced.
    Rules: silver contract (order of changes, deletes, epochs). #}
-{{ cdc_current('<< table >>') }}
+{{ cdc_current('<< table >>'<< "" if is_dated else ", dated_by='_committed_at'" >>) }}

@@ -3,7 +3,8 @@
 The real models of silver on the local Athena (Trino), whose statistics are the physical bytes that
 Athena bills: they do not depend on the machine. Both lakes have the same number of rows a day and
 end at the same moment; the hour's changes go to keys of the last 30 days. The bar is 1.2 for all.
-Then the same hour with changes to older keys besides, and what each of them costs more.
+Then the same hour with changes to older keys besides, and what each of them costs more. Takes a
+quarter of an hour on two idle cores; figures and what follows from them are in docs/scale.md.
 
     python benchmarks/athena_bytes.py [SHORT LONG]        (days; 30 and 300 unless told)
 """

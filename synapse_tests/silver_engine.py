@@ -167,7 +167,8 @@ class SilverEngine:
             return result.value
 
     def _query(self, sql: Any) -> Any:
-        rows = self.fetch(str(sql)) if str(sql).lstrip().startswith("select") else []
+        answers = str(sql).lstrip().startswith(("select", "with"))
+        rows = self.fetch(str(sql)) if answers else []
         if not rows:
             self.connection.execute(str(sql))
         width = max(len(row) for row in rows) if rows else 1

@@ -144,24 +144,42 @@ numbered as (
 
 settled as (
 
-    {%- set columns = [
-        'event_id', 'event_name', 'user_id', 'anonymous_id', 'platform', 'app_version', 'region', 'country',
-        'properties', 'occurred_at', '_kafka_partition', '_kafka_offset', '_payload_hash', '_source_file',
-        '_ingested_at',
-    ] %}
-
     select
-        {%- for column in columns %}
-        numbered.{{ column }}{{ ',' if not loop.last }}
-        {%- endfor %}
+        numbered.event_id,
+        numbered.event_name,
+        numbered.user_id,
+        numbered.anonymous_id,
+        numbered.platform,
+        numbered.app_version,
+        numbered.region,
+        numbered.country,
+        numbered.properties,
+        numbered.occurred_at,
+        numbered._kafka_partition,
+        numbered._kafka_offset,
+        numbered._payload_hash,
+        numbered._source_file,
+        numbered._ingested_at
     from numbered
     where numbered._delivery_number = 1
     {%- if scope == 'some' %}
     union all
     select
-        {%- for column in columns %}
-        revealed.{{ column }}{{ ',' if not loop.last }}
-        {%- endfor %}
+        revealed.event_id,
+        revealed.event_name,
+        revealed.user_id,
+        revealed.anonymous_id,
+        revealed.platform,
+        revealed.app_version,
+        revealed.region,
+        revealed.country,
+        revealed.properties,
+        revealed.occurred_at,
+        revealed._kafka_partition,
+        revealed._kafka_offset,
+        revealed._payload_hash,
+        revealed._source_file,
+        revealed._ingested_at
     from revealed
     {%- endif %}
 

@@ -112,11 +112,17 @@ def publish_and_die(settings: Settings, run: str, step: int, steps: Path) -> Non
 
 def publish_and_die_copying(settings: Settings, run: str, copies: int) -> None:
     """Publish, and be killed as soon as that many files of a set are there, whole or not."""
-    sets = settings.lake / SETS
-    before = set(sets.rglob("*.parquet"))
+
+    def there() -> set[Path]:
+        # Unlike rglob, walk leaves out a folder that is removed while it looks.
+        walked = os.walk(settings.lake / SETS)
+        found = {Path(folder, name) for folder, _, names in walked for name in names}
+        return {path for path in found if path.suffix == ".parquet"}
+
+    before = there()
 
     def watch() -> None:
-        while len(set(sets.rglob("*.parquet")) - before) < copies:
+        while len(there() - before) < copies:
             time.sleep(0.001)
         os.kill(os.getpid(), signal.SIGKILL)
 

@@ -16,6 +16,8 @@ import duckdb
 import pytest
 
 from athena_local.instance import Instance
+from synapse.observe.reader import open_reader
+from synapse.observe.restated import read_restated
 from synapse.settings import Settings
 from synapse_tests.arrivals import Arrivals
 from synapse_tests.athena_equality import built_tables, differences, glue_catalog
@@ -86,6 +88,23 @@ def test_every_table_of_silver_and_gold_equals_duckdbs_after_every_daily_step(
 ) -> None:
     assert len(compared) >= TAKEN * 60
     assert not [sentence for several in compared.values() for sentence in several]
+
+
+def test_the_quality_summary_says_what_was_restated_as_on_duckdb(
+    compared: dict[str, list[str]], settings: Settings, steps: DailySteps
+) -> None:
+    assert compared
+    with open_reader(settings.state) as reader:
+        runs = [row["run_id"] for row in reader.rows("select run_id from schedule_runs")]
+    assert runs
+    with duckdb.connect(str(steps.copies[TAKEN - 1]), read_only=True) as embedded:
+        expected = embedded.execute(
+            "select report, cause, count(*) from ops.ops_restatements "
+            "group by report, cause order by report, cause"
+        ).fetchall()
+    found = read_restated(settings, runs)
+    assert found is not None
+    assert [(one.report, one.cause, one.figures) for one in found] == expected
 
 
 def test_what_is_compared_would_show_a_single_row_that_differs(

@@ -131,6 +131,23 @@ def test_the_mart_on_athena_equals_the_ledger_and_a_rollback_takes_the_runs_tabl
     assert {table.full_name for table in taken.tables} == set(before)
 
 
+def test_a_load_without_commit_times_that_is_taken_up_again_adds_nothing(
+    deployment: Deployment,
+) -> None:
+    """As after a run that was killed when its rows were in the table and nothing said so."""
+    small = deployment.small
+    deployment.run("--select", "base_dms__plans")
+    changes = (
+        "select count(*), count(distinct _change_id), count(_committed_at) "
+        f"from {small.prefix}silver.base_dms__plans"
+    )
+    before = small.rows(changes)
+    assert before[0][2] == "0"
+    small.rows(f"delete from {small.prefix}ops.files_seen where model = 'base_dms__plans'")
+    deployment.run("--select", "base_dms__plans")
+    assert small.rows(changes) == before
+
+
 def test_no_run_begins_while_a_rollback_is_unfinished(deployment: Deployment) -> None:
     history = RunHistory(deployment.settings.state)
     history.start("cut-off", "hourly", datetime.now(UTC))

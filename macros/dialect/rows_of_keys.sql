@@ -42,9 +42,26 @@ exists (
         {{ 'and ' if not loop.first }}{{ among }}.{{ key }} = {{ qualifier }}.{{ key }}
         {%- endfor %}
         {%- for column in alike %}
-        and {{ among }}.{{ column }} is not distinct from {{ qualifier }}.{{ column }}
+        and {{ is_same(among ~ '.' ~ column, qualifier ~ '.' ~ column) }}
         {%- endfor %}
 )
+{%- endmacro %}
+
+
+{# SQL condition of a join: two expressions are equal, or both NULL.
+   Fails without: Trino (476) leaves rows out of a scan by the values that the other side of a join has;
+   of IS NOT DISTINCT FROM, where those are all NULL, it leaves out every row. Loads without commit
+   times, taken up again by a run after one that was killed, were appended a second time. #}
+{% macro is_same(left, right) -%}
+    {{ return(adapter.dispatch('is_same', 'synapse')(left, right)) }}
+{%- endmacro %}
+
+{% macro default__is_same(left, right) -%}
+    {{ left }} is not distinct from {{ right }}
+{%- endmacro %}
+
+{% macro athena__is_same(left, right) -%}
+    ({{ left }} = {{ right }} or ({{ left }} is null and {{ right }} is null))
 {%- endmacro %}
 
 

@@ -88,12 +88,7 @@ def _from_duckdb(settings: Settings) -> tuple[Any, ...] | None:
 
 def _from_athena(run_id: str | None) -> tuple[Any, ...] | None:
     from synapse.athena.deployment import target_schema
-    from synapse.athena.executions import NO_NODE, athena_client
-    from synapse.athena.statements import Sender
+    from synapse.athena.statements import ask
 
-    client, gold = athena_client(), target_schema()
-    sender = Sender(client, run_id or "", gold)
-    query_id = sender.send(_QUERY.format(gold=gold), NO_NODE, _ATHENA_SECONDS)
-    rows = client.get_query_results(QueryExecutionId=query_id)["ResultSet"]["Rows"]
-    # The first row holds the columns' names.
-    return tuple(field.get("VarCharValue") for field in rows[1]["Data"]) if len(rows) > 1 else None
+    rows = ask(_QUERY.format(gold=target_schema()), _ATHENA_SECONDS, run_id or "")
+    return rows[0] if rows else None

@@ -9,7 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from synapse.athena.executions import as_query, workgroup
+from synapse.athena.deployment import target_schema
+from synapse.athena.executions import NO_NODE, as_query, athena_client, workgroup
 from synapse.cost.ledger import FINAL_STATES, Query
 from synapse.errors import SynapseError
 
@@ -64,6 +65,19 @@ class Sender:
         if status["State"] != "SUCCEEDED":
             raise StatementError(f"{sql}: {status.get('StateChangeReason', status['State'])}")
         return query_id
+
+
+def ask(sql: str, within: float, run_id: str = "") -> list[tuple[str | None, ...]]:
+    """Rows of a small query, as the texts that Athena gives. within: seconds.
+
+    run_id: which run it is booked on. Raises StatementError unless it succeeds in that time.
+    """
+    client = athena_client()
+    query_id = Sender(client, run_id, target_schema()).send(sql, NO_NODE, within)
+    pages = client.get_paginator("get_query_results").paginate(QueryExecutionId=query_id)
+    rows = [row for page in pages for row in page["ResultSet"]["Rows"]]
+    # The first row holds the columns' names.
+    return [tuple(field.get("VarCharValue") for field in row["Data"]) for row in rows[1:]]
 
 
 def until_done(send: Callable[[], object]) -> int:

@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from typing import Any
 
 from synapse.observe.reader import Reader, Row, moment, open_reader
+from synapse.observe.restated import Restated, read_restated
 from synapse.observe.status import AnomalyLine, SourceLine, open_quarantine
 from synapse.runner.clock import end_of_date, naive_utc
 from synapse.settings import Settings
@@ -63,15 +63,6 @@ class DriftLine:
     column: str
     change: str
     physical_type: str
-
-
-@dataclass(frozen=True)
-class Restated:
-    """A report whose published figures changed, and why."""
-
-    report: str
-    cause: str
-    figures: int
 
 
 @dataclass(frozen=True)
@@ -174,7 +165,7 @@ def read_quality(settings: Settings, day: date) -> Quality:
                 for source, refused in open_quarantine(reader).items()
             ],
             drift=_drift(reader, begin, end),
-            restated=_restated(settings, [row["run_id"] for row in runs]),
+            restated=read_restated(settings, [row["run_id"] for row in runs]),
             anomalies=_anomalies(reader, begin, end, run_id),
             slowest=_slowest(nodes),
             cost=_cost(reader, begin, end, run_id),
@@ -319,27 +310,6 @@ def _drift(reader: Reader, begin: datetime, end: datetime) -> list[DriftLine]:
         DriftLine(row["source"], row["column_name"], row["change"], row["physical_type"])
         for row in rows
     ]
-
-
-def _restated(settings: Settings, run_ids: list[str]) -> list[Restated] | None:
-    """Of the embedded warehouse only: another engine would be asked, and paid, for it."""
-    if settings.target != "duckdb" or not settings.warehouse.is_file():
-        return None
-    import duckdb
-
-    from synapse.errors import SynapseError
-    from synapse.runner.context import connect_warehouse
-
-    try:
-        with connect_warehouse(settings.warehouse, read_only=True) as connection:
-            rows: list[Any] = connection.execute(
-                "select report, cause, count(*) from ops.ops_restatements "
-                "where list_contains(?, run_id) group by report, cause order by report, cause",
-                [run_ids],
-            ).fetchall()
-    except (duckdb.Error, SynapseError):
-        return None  # not built yet, or somebody writes to it
-    return [Restated(report, cause, figures) for report, cause, figures in rows]
 
 
 def _anomalies(

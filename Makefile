@@ -44,7 +44,7 @@ demo: $(RUN_ENV) ## Generate a product, build bronze to gold on DuckDB, print it
 
 # Of the whole project on Athena one daily step, and of runs that are killed there none: `make athena`
 # has three, and one.
-test: $(DEV_ENV) postgres maven ## Prove that the figures are right (about 40 minutes on 2 cores)
+test: $(DEV_ENV) postgres maven ## Prove that the figures are right (about 30 minutes on 2 cores)
 	@echo "==> pytest, $(WORKERS) workers"
 	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile \
 		--ignore synapse_tests/test_faults_kill_athena.py

@@ -15,9 +15,9 @@ contender and its children, looked at twice a second, because looking stops who 
 Printed are the median seconds by the clock, each contender's ratio to `synapse ingest`, and its
 processor seconds, which busy neighbours disturb less.
 
-On 2 cores that 20 other processes wanted at the same time (medians of too few runs for a verdict on
-the clock): 70,000 files took 7.0 processor seconds of `synapse ingest`, 1.7 of reading, 19.4 of
-polars; peak memory was 297 MB, and 350 MB for 700,000 files.
+On 2 cores beside a test that kept one of them busy, 70,000 files (medians of 3): 5.3 s of
+`synapse ingest` (4.4 processor seconds, peak 323 MB), 1.5 s of reading (0.8), 15.7 s of polars
+(15.0, 2,758 MB), 44.8 s of pyarrow. 700,000 files: peak 350 MB.
 
     python benchmarks/small_files.py [--files N] [--records N] [--repeat N] [--no-duckdb]
 """

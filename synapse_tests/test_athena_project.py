@@ -22,7 +22,7 @@ from synapse.settings import Settings
 from synapse_tests.arrivals import Arrivals
 from synapse_tests.athena_equality import built_tables, differences, glue_catalog
 from synapse_tests.conftest import STEPS, DailySteps, grow
-from synapse_tests.lakes import is_full_proof
+from synapse_tests.lakes import ask, is_full_proof
 
 LAKE = "s3://synapse-data/lake"
 TAKEN = STEPS if is_full_proof() else int(os.environ.get("SYNAPSE_ATHENA_STEPS", "1"))
@@ -97,11 +97,11 @@ def test_the_quality_summary_says_what_was_restated_as_on_duckdb(
     with open_reader(settings.state) as reader:
         runs = [row["run_id"] for row in reader.rows("select run_id from schedule_runs")]
     assert runs
-    with duckdb.connect(str(steps.copies[TAKEN - 1]), read_only=True) as embedded:
-        expected = embedded.execute(
-            "select report, cause, count(*) from ops.ops_restatements "
-            "group by report, cause order by report, cause"
-        ).fetchall()
+    expected = ask(
+        steps.copies[TAKEN - 1],
+        "select report, cause, count(*) from ops.ops_restatements "
+        "group by report, cause order by report, cause",
+    )
     found = read_restated(settings, runs)
     assert found is not None
     assert [(one.report, one.cause, one.figures) for one in found] == expected

@@ -78,15 +78,15 @@
 
 
 {# Where in the target the rows lie whose keys new rows name: {column, ranges, or_null}, as is_in_ranges
-   takes them. A number is
-   found by itself; other keys by the months of the rows, of which nothing is read but key and date.
-   A row that moved to another month is found where it lies, not where it goes. #}
+   takes them. A number is found by itself; other keys by the months of the rows, of which nothing is
+   read but key and date. A row that moved to another month is found where it lies, not where it goes. #}
 {% macro merge_bounds(tmp_relation, target_relation, keys, columns) -%}
     {%- set key = columns | selectattr('name', 'equalto', keys[0]) | first -%}
     {%- set ranges = value_ranges(tmp_relation, keys[0], key.dtype) -%}
-    {%- if ranges is not none -%}{%- do return({'column': keys[0], 'ranges': ranges, 'or_null': false}) -%}{%- endif -%}
-    {%- set dated_by = dating_column() -%}
-    {%- if dated_by is none -%}{%- do return({'column': keys[0], 'ranges': none, 'or_null': false}) -%}{%- endif -%}
+    {%- set dated_by = dating_column() if ranges is none else none -%}
+    {%- if dated_by is none -%}
+        {%- do return({'column': keys[0], 'ranges': ranges, 'or_null': false}) -%}
+    {%- endif -%}
     {%- set named -%}
         exists (
             select 1

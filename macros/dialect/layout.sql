@@ -144,16 +144,34 @@
 {%- endmacro %}
 
 
-{# A select of a column of the rows of a base model's files that a model has not taken up. #}
-{% macro pending_values(base, column, base_name, model_name) -%}
-    {%- set range = pending_range(base_name, model_name) -%}
+{# A select of a column of the rows of a base model's files that this model has not taken up. #}
+{% macro pending_values(base, column) -%}
+    {%- set range = pending_range(base.identifier, this.identifier) -%}
     select newly.{{ column }}
     from {{ base }} as newly
     where newly._ingested_at between timestamp '{{ range.from }}' and timestamp '{{ range.to }}'
         and newly._ingested_at in (
             select pending.ingested_at
-            from {{ files_pending(base_name, model_name) }} as pending
+            from {{ files_pending(base.identifier, this.identifier) }} as pending
         )
+{%- endmacro %}
+
+
+{# Months, as those of months_where, of all deliveries of what is newly delivered in a base model: of the
+   rows whose `id_column` this model has not taken up yet. #}
+{% macro delivered_months(base, id_column, dated_by) -%}
+    {%- set condition = 'existing.' ~ id_column ~ ' in (' ~ pending_values(base, id_column) ~ ')' -%}
+    {%- do return(months_where(base, dated_by, condition)) -%}
+{%- endmacro %}
+
+
+{# A select of the anonymous_id of all deliveries of newly delivered events; months: those of
+   delivered_months. #}
+{% macro delivered_visitors(base, months) -%}
+    select delivered.anonymous_id
+    from {{ base }} as delivered
+    where delivered.event_id in ({{ pending_values(base, 'event_id') }})
+        and {{ is_in_ranges('delivered.occurred_at', months, or_null=true) }}
 {%- endmacro %}
 
 

@@ -20,14 +20,7 @@ where false
 {%- set considered_in = none %}
 {%- if scope == 'some' %}
     {#- Step by step, so that each is asked of the months that the one before it led to. #}
-    {%- set newly = pending_values(base, 'event_id', 'base_kconnect__app_events', this.identifier) %}
-    {%- set delivered_in = months_where(base, 'occurred_at', 'existing.event_id in (' ~ newly ~ ')') %}
-    {%- set visitors %}
-        select of_event.anonymous_id
-        from {{ base }} as of_event
-        where of_event.event_id in ({{ newly }})
-            and {{ is_in_ranges('of_event.occurred_at', delivered_in, or_null=true) }}
-    {%- endset %}
+    {%- set visitors = delivered_visitors(base, delivered_months(base, 'event_id', 'occurred_at')) %}
     {%- set named_in = months_where(base, 'occurred_at', 'existing.anonymous_id in (' ~ visitors ~ ')') %}
     {%- set events %}
         select named.event_id

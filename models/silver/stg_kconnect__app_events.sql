@@ -20,16 +20,8 @@ where false
 {%- set delivered_in = none %}
 {%- set revealed_in = none %}
 {%- if scope == 'some' %}
-    {%- set newly = pending_values(base, 'event_id', 'base_kconnect__app_events', this.identifier) %}
-    {%- set delivered_in = months_where(
-        base, 'occurred_at', 'existing.event_id in (' ~ newly ~ ')'
-    ) %}
-    {%- set visitors %}
-        select named.anonymous_id
-        from {{ base }} as named
-        where named.event_id in ({{ newly }})
-            and {{ is_in_ranges('named.occurred_at', delivered_in, or_null=true) }}
-    {%- endset %}
+    {%- set delivered_in = delivered_months(base, 'event_id', 'occurred_at') %}
+    {%- set visitors = delivered_visitors(base, delivered_in) %}
     {%- set revealed_in = months_where(
         this, 'occurred_at', 'existing.user_id is null and existing.anonymous_id in (' ~ visitors ~ ')'
     ) %}

@@ -19,10 +19,8 @@ from {{ this }}
 where false
 {%- else %}
 {%- set deliveries = ref(base) %}
-{%- set delivered_in = months_where(
-    deliveries, 'created_at',
-    'existing.conversation_id in (' ~ pending_values(deliveries, 'conversation_id', base, this.identifier) ~ ')'
-) if scope == 'some' else none %}
+{%- set delivered_in = delivered_months(deliveries, 'conversation_id', 'created_at')
+    if scope == 'some' else none %}
 with deliveries as (
 
     select

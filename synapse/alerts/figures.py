@@ -29,7 +29,6 @@ _QUERY = (
     "select cast(hour_at as varchar) as hour_at, request_count, error_count "
     "from {gold}.rpt_error_rate_hourly where is_complete order by hour_at desc limit 1"
 )
-_ATHENA_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -90,5 +89,5 @@ def _from_athena(run_id: str | None) -> tuple[Any, ...] | None:
     from synapse.athena.deployment import target_schema
     from synapse.athena.statements import ask
 
-    rows = ask(_QUERY.format(gold=target_schema()), _ATHENA_SECONDS, run_id or "")
+    rows = ask(_QUERY.format(gold=target_schema()), run_id or "")
     return rows[0] if rows else None

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from mypy_boto3_athena.client import AthenaClient
 
 _POLL_SECONDS = 0.25
+_ASK_SECONDS = 60.0
 # https://docs.aws.amazon.com/athena/latest/ug/vacuum-statement.html: run again until it is gone.
 _MORE = "MORE_RUNS_NEEDED"
 _ROUNDS = 100
@@ -67,13 +68,13 @@ class Sender:
         return query_id
 
 
-def ask(sql: str, within: float, run_id: str = "") -> list[tuple[str | None, ...]]:
-    """Rows of a small query, as the texts that Athena gives. within: seconds.
+def ask(sql: str, run_id: str = "") -> list[tuple[str | None, ...]]:
+    """Rows of a small query, as the texts that Athena gives.
 
-    run_id: which run it is booked on. Raises StatementError unless it succeeds in that time.
+    run_id: which run it is booked on. Raises StatementError unless it succeeds within a minute.
     """
     client = athena_client()
-    query_id = Sender(client, run_id, target_schema()).send(sql, NO_NODE, within)
+    query_id = Sender(client, run_id, target_schema()).send(sql, NO_NODE, _ASK_SECONDS)
     pages = client.get_paginator("get_query_results").paginate(QueryExecutionId=query_id)
     rows = [row for page in pages for row in page["ResultSet"]["Rows"]]
     # The first row holds the columns' names.

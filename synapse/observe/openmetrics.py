@@ -21,7 +21,7 @@ from prometheus_client.registry import Collector, CollectorRegistry
 
 from synapse.observe.reader import Reader, moment, open_reader
 from synapse.observe.status import freshness, open_quarantine
-from synapse.schedules.lateness import GOOD
+from synapse.schedules.lateness import GOOD_IN_SQL
 from synapse.settings import Settings
 from synapse.whole_files import write_whole
 
@@ -90,10 +90,8 @@ def _runs(reader: Reader) -> Iterable[Metric]:
         for schedule in sorted({sample.labels["schedule"] for sample in runs.samples}):
             good = reader.rows(
                 "select max(started_at) as newest from schedule_runs where schedule = :schedule "
-                "and status in (:built, :unchanged)",
+                f"and status in ({GOOD_IN_SQL})",
                 schedule=schedule,
-                built=GOOD[0],
-                unchanged=GOOD[1],
             )
             newest = moment(good[0]["newest"])
             if newest is not None:

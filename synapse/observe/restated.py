@@ -9,8 +9,6 @@ from typing import Any
 from synapse.errors import SynapseError
 from synapse.settings import Settings
 
-_ATHENA_SECONDS = 60.0
-
 
 @dataclass(frozen=True)
 class Restated:
@@ -52,11 +50,11 @@ def _from_duckdb(settings: Settings, query: str) -> list[Any] | None:
         return None  # not built yet, or somebody writes to it
 
 
-def _from_athena(query: str) -> list[Any] | None:
+def _from_athena(query: str) -> list[tuple[str | None, ...]] | None:
     from synapse.athena.deployment import prefix
     from synapse.athena.statements import StatementError, ask
 
     try:
-        return list(ask(query.format(ops=f"{prefix()}ops"), _ATHENA_SECONDS))
+        return ask(query.format(ops=f"{prefix()}ops"))
     except StatementError:
         return None  # not built yet

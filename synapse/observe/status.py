@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from synapse.observe.reader import Reader, Row, moment
 from synapse.runner.clock import naive_utc
-from synapse.schedules.lateness import GOOD, overdue
+from synapse.schedules.lateness import GOOD, GOOD_IN_SQL, overdue
 from synapse.schedules.occurrences import times_after
 
 if TYPE_CHECKING:
@@ -267,13 +267,11 @@ def _is_made_good(reader: Reader, name: str, due: datetime) -> bool:
         "select 1 as found from schedule_runs left join run_plans "
         "on run_plans.run_id = schedule_runs.run_id "
         "where started_at >= :due and as_of >= :due "
-        "and coalesce(status, '') in (:built, :unchanged) "
+        f"and coalesce(status, '') in ({GOOD_IN_SQL}) "
         "and (schedule = :name or covers like :covered) limit 1",
         name=name,
         due=naive_utc(due),
         covered=f'%"{name}"%',
-        built=GOOD[0],
-        unchanged=GOOD[1],
     )
     return bool(found)
 

@@ -10,6 +10,7 @@ from synapse.schedules.occurrences import latest_time
 
 GOOD = ("succeeded", "unchanged")
 """How a run ends that makes a time good."""
+GOOD_IN_SQL = ", ".join(f"'{status}'" for status in GOOD)
 
 
 def due_time(schedule: Schedule, now: datetime, timezone: str) -> datetime:

@@ -13,6 +13,7 @@ from athena_local.downloads import trino_home
 from athena_local.errors import AthenaLocalError
 from athena_local.folders import cache
 from athena_local.instance import Instance, find_instance, last_instance
+from athena_local.java_cache import java_cache
 from athena_local.signals import stop_on_signals
 from athena_local.terminal import say
 
@@ -27,7 +28,8 @@ def bring_up(folder: Path, first_port: int | None, while_pid: int | None) -> Ins
     there = find_instance(folder)
     if there is not None and there.state == "ready":
         return there
-    trino_home(cache(), say)  # here, where somebody watches: the first time it takes minutes
+    # Here, where somebody watches: the first time it takes minutes.
+    java_cache(trino_home(cache(), say), cache(), say)
     folder.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "athena_local.supervisor", "--dir", str(folder)]
     if first_port is not None:

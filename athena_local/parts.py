@@ -116,11 +116,11 @@ def wait_ready(running: Sequence[RunningPart], seconds: float) -> None:
             time.sleep(0.1)
 
 
-def stop(running: Sequence[RunningPart]) -> None:
-    """End all; those that do not listen are killed."""
+def stop(running: Sequence[RunningPart], seconds: float = _STOP_SECONDS) -> None:
+    """End all; those that have not ended by then are killed."""
     for part in running:
         part.ask_to_stop()
-    deadline = time.monotonic() + _STOP_SECONDS
+    deadline = time.monotonic() + seconds
     for part in running:
         part.wait_stopped(deadline)
 

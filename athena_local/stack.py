@@ -16,6 +16,7 @@ from athena_local.downloads import trino_home
 from athena_local.errors import AlreadyRunningError
 from athena_local.folders import cache
 from athena_local.instance import PORTS, Instance, foreign_settings, lock_file
+from athena_local.java_cache import java_cache
 from athena_local.local_http import answers
 from athena_local.locks import try_lock
 from athena_local.parts import Part, RunningPart, start, stop, wait_ready
@@ -56,6 +57,7 @@ def running_stack(
     a part does not come up.
     """
     home = trino_home(cache(), say)
+    classes = java_cache(home, cache(), say)
     with contextlib.ExitStack() as held:
         lock = try_lock(lock_file(folder))
         if lock is None:
@@ -68,7 +70,7 @@ def running_stack(
         instance = Instance(folder, os.getpid(), ports[0])
         shutil.rmtree(instance.parts_folder, ignore_errors=True)
         instance.save()
-        running = start(_parts(instance, home), environment_for(instance))
+        running = start(_parts(instance, home, classes), environment_for(instance))
         held.callback(stop, running)
         wait_ready(running[:1], _READY_SECONDS)
         create_buckets(instance.environment()["AWS_ENDPOINT_URL"])
@@ -76,14 +78,14 @@ def running_stack(
         yield Stack(dataclasses.replace(instance, state="ready"), running)
 
 
-def _parts(instance: Instance, home: Path) -> list[Part]:
+def _parts(instance: Instance, home: Path, classes: Path | None) -> list[Part]:
     folder = instance.parts_folder
     urls = instance.environment()
     s3, glue = urls["AWS_ENDPOINT_URL"], urls["AWS_ENDPOINT_URL_GLUE"]
     return [
         moto_part(folder, instance.moto_port),
         # Before the others, which are small: it takes longest.
-        TrinoServer(home, folder / "trino", instance.trino_port, s3, glue).part(),
+        TrinoServer(home, folder / "trino", instance.trino_port, s3, glue, classes).part(),
         glue_part(folder, instance.glue_port, instance.moto_port),
         _ours(
             folder,

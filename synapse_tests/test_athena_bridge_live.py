@@ -235,6 +235,8 @@ def test_optimize_and_vacuum(client: Client, table: str) -> None:
 def test_an_iceberg_table_wants_six_digits(client: Client, table: str) -> None:
     with pytest.raises(QueryError, match=r'Timestamp precision \(3\).*Use "timestamp\(6\)"'):
         iceberg(client, table, "SELECT CAST(now() AS timestamp) AS at")
+    with pytest.raises(QueryError, match=r'Use "timestamp\(6\) with time zone".*Column: at'):
+        iceberg(client, table, "WITH x AS (SELECT 1 AS n, now() AS at) SELECT * FROM x -- here")
     with pytest.raises(QueryError, match="Incorrect timestamp precision for timestamp"):
         client.run(f"CREATE TABLE {table} AS SELECT CAST(now() AS timestamp(6)) AS at")
 

@@ -43,6 +43,7 @@ class QueryContext:
         *,
         catalog: str | None = None,
         session: dict[str, str] | None = None,
+        prepared: dict[str, str] | None = None,
         sink: Sink | None = None,
         quiet: bool = False,
     ) -> Answer:
@@ -64,6 +65,7 @@ class QueryContext:
             catalog=catalog or self.catalog,
             database=self.database,
             session={**(session or {}), **limits},
+            prepared=prepared,
         )
         self._running = run
         if self._stopped.is_set():

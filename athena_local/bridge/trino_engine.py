@@ -76,20 +76,19 @@ class Trino:
         catalog: str,
         database: str | None,
         session: dict[str, str] | None = None,
+        prepared: dict[str, str] | None = None,
     ) -> TrinoRun:
-        """A statement, ready to run."""
-        request = TrinoRequest(
-            self.host,
-            self.port,
-            ClientSession(
-                user="athena",
-                catalog=catalog,
-                schema=database,
-                source="athena-local",
-                timezone="UTC",
-                properties={**_ONE_WRITER, **(session or {})},
-            ),
+        """A statement, ready to run; `prepared` holds those that it may name."""
+        client = ClientSession(
+            user="athena",
+            catalog=catalog,
+            schema=database,
+            source="athena-local",
+            timezone="UTC",
+            properties={**_ONE_WRITER, **(session or {})},
         )
+        client.prepared_statements = prepared or {}
+        request = TrinoRequest(self.host, self.port, client)
         return TrinoRun(request, sql)
 
 

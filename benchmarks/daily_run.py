@@ -1,13 +1,14 @@
 """Rows that gold reads in a daily run after one new day, with a short history and with a long one.
 
-Two lakes of the same product (users, conversations, messages) with as many messages a day differ in
-how many days they hold. Both are built whole; then one day lands, silver takes it up, and gold is
-run with DuckDB's profiler on: for each model the rows that its scans read are added up, over every
-statement that dbt makes of it, scans of the statement's own temporary tables left out. A model is
-independent of the history where its rows grow by less than INDEPENDENT while the days grow
-LONG_DAYS / SHORT_DAYS times. Physical limit: the rows of the new day. Rows are counted by blocks
-(DuckDB skips blocks of 122,880 rows, or reads them), which is why a day should not be too small.
-Why models are not independent is told in docs/scale.md.
+Two lakes of the same product (benchmarks/support/daily_lake.py) with as many messages, app events
+and payments a day differ in how many days they hold. Both are built whole; then one day lands, with
+a message and an event of the history's middle, silver takes it up, and gold is run with DuckDB's
+profiler on: for each model the rows that its scans read are added up, over every statement that dbt
+makes of it, scans of the statement's own temporary tables left out. A model is independent of the
+history where its rows grow by less than INDEPENDENT while the days grow LONG_DAYS / SHORT_DAYS
+times. Physical limit: the rows of the new day. Rows are counted by blocks (DuckDB skips blocks of
+122,880 rows, or reads them), which is why a day should not be too small. Why models are not
+independent is told in docs/scale.md.
 
     python benchmarks/daily_run.py [MESSAGES_A_DAY [SHORT_DAYS LONG_DAYS]]
 """
@@ -18,10 +19,11 @@ import contextlib
 import re
 import sys
 import tempfile
+import time
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -30,21 +32,17 @@ import duckdb
 import orjson
 from dbt.adapters.duckdb.environments.local import DuckDBCursorWrapper
 
+from benchmarks.support.daily_lake import MIDNIGHT, DailyLake
 from benchmarks.support.gold import settings_in
-from benchmarks.support.messages_lake import write_parquet
+from benchmarks.support.messages_lake import peak_memory_mb
 from synapse.deps import ensure_packages
 from synapse.ingest.service import ingest
 from synapse.project import find_project
 from synapse.runner.context import write_run_context
 from synapse.runner.dbt import DbtProject
-from synapse.settings import Settings
 
 MESSAGES_A_DAY, SHORT_DAYS, LONG_DAYS = 1_000, 30, 240
-MESSAGES_A_CONVERSATION = 12
-ROWS_A_FILE = 500_000
 INDEPENDENT = 1.5
-# Midnight in Sao Paulo: the history ends here, and the new day begins.
-MIDNIGHT = datetime(2026, 1, 1, 3, tzinfo=UTC)
 _NODE = re.compile(r'"node_id": "model\.[^".]+\.([^"]+)"')
 
 
@@ -83,106 +81,26 @@ class RowsRead:
             self._add(node, child)
 
 
-def messages(first: int, last: int, a_day: int, start: datetime) -> str:
-    """SQL of the messages with numbers [first, last), spread evenly over the days from start on."""
-    users = 4 * a_day // MESSAGES_A_CONVERSATION
-    at = f"timestamp '{start:%Y-%m-%d %H:%M:%S}' + to_microseconds(i * {86_400_000_000 // a_day})"
-    return f"""
-        select i as message_id, i // {MESSAGES_A_CONVERSATION} as conversation_id,
-        (hash(i // {MESSAGES_A_CONVERSATION}) % {users})::bigint as user_id,
-        case when i % 2 = 0 then 'user' else 'assistant' end as role,
-        substr(repeat(md5(i::varchar), 3), 1, 20 + (hash(i) % 60)::integer) as content,
-        case when i % 2 = 1 then 'assistant-small' end as model,
-        (20 + hash(i) % 400)::bigint as token_count,
-        (((hash(i) % 20001)::integer - 10000) / 10000)::decimal(6, 4) as sentiment,
-        {at} as sent_at, {at} as created_at, {at} as updated_at
-        from range({first}, {last}) as numbers(i)
-    """
-
-
-def conversations(first: int, last: int, a_day: int, start: datetime) -> str:
-    """SQL of the conversations of the same messages."""
-    return f"""
-        select conversation_id, any_value(user_id) as user_id, 'whatsapp' as channel,
-        'pt-BR' as language, 'ended' as status, min(sent_at) as started_at,
-        max(sent_at) as ended_at, min(sent_at) as created_at, max(sent_at) as updated_at
-        from ({messages(first, last, a_day, start)}) group by conversation_id
-    """
-
-
-def users(a_day: int, days: int, start: datetime) -> str:
-    """SQL of everybody, who signed up at some time of the history."""
-    at = f"timestamp '{start:%Y-%m-%d %H:%M:%S}' + to_days((hash(u, 1) % {days})::integer)"
-    return f"""
-        select u as user_id, 'Person ' || u as full_name, null::varchar as cpf,
-        'person' || u || '@example.com' as email, null::varchar as phone,
-        ['SP', 'RJ', 'MG', 'BA'][1 + u % 4] as region, 'BR' as country, 'pt-BR' as language,
-        ['organic', 'referral', 'ads'][1 + u % 3] as acquisition_channel, 'active' as status,
-        false as is_internal, {at} as created_at, {at} as updated_at
-        from range({4 * a_day // MESSAGES_A_CONVERSATION}) as people(u)
-    """
-
-
-def land(settings: Settings, a_day: int, days: int) -> None:
-    """Land full loads of the history."""
-    start = MIDNIGHT - timedelta(days=days)
-    stamp = f"'{MIDNIGHT:%Y-%m-%d %H:%M:%S}.000000' as dms_committed_at, '' as dms_change_seq"
-    loads = {
-        "users": [users(a_day, days, start)],
-        "conversations": [conversations(0, a_day * days, a_day, start)],
-        "messages": [
-            messages(first, min(first + ROWS_A_FILE, a_day * days), a_day, start)
-            for first in range(0, a_day * days, ROWS_A_FILE)
-        ],
-    }
-    for table, parts in loads.items():
-        for number, rows in enumerate(parts, start=1):
-            path = folder_of(settings, table) / f"LOAD{number:08X}.parquet"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_parquet(path, f"select 'I' as \"Op\", {stamp}, * from ({rows})")
-
-
-def land_day(settings: Settings, a_day: int, days: int) -> None:
-    """Land the changes of the day after the history."""
-    start, first = MIDNIGHT - timedelta(days=days), a_day * days
-    for table, rows in (
-        ("conversations", conversations(first, first + a_day, a_day, start)),
-        ("messages", messages(first, first + a_day, a_day, start)),
-    ):
-        path = (
-            folder_of(settings, table) / f"{MIDNIGHT:%Y/%m/%d}/{MIDNIGHT:%Y%m%d}-230000000.parquet"
-        )
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_parquet(
-            path,
-            "select 'I' as \"Op\", strftime(created_at, '%Y-%m-%d %H:%M:%S.%f') as "
-            "dms_committed_at, lpad(cast(row_number() over () as varchar), 35, '0') as "
-            f"dms_change_seq, * from ({rows})",
-        )
-
-
-def folder_of(settings: Settings, table: str) -> Path:
-    """Where DMS lands a table."""
-    return settings.lake / "bronze" / "dms" / "synapse" / table
-
-
 def rows_read(a_day: int, days: int) -> dict[str, dict[str, int]]:
     """Rows that each model of gold reads, by table, when one day follows so many."""
-    read = RowsRead()
+    read, began = RowsRead(), time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         settings, project = settings_in(folder), find_project()
         ensure_packages(project)
         dbt = DbtProject(settings, project)
-        for number, lands in enumerate((land, land_day)):
-            lands(settings, a_day, days)
+        lake = DailyLake(settings.lake, a_day, days)
+        for number, land in enumerate((lake.land_history, lake.land_day)):
+            land()
             as_of = MIDNIGHT + timedelta(days=number, hours=1)
             report = ingest(settings, project, as_of=as_of)
             assert report.quarantined == 0, report
             write_run_context(settings, run_id=report.run_id, as_of=as_of, is_backfill=False)
             run(dbt, "seed")
             run(dbt, "run", "--select", "path:models/silver")
+            tell(began, f"{days} days, step {number + 1}: silver", settings.lake)
             with read.counting() if number else contextlib.nullcontext():
                 run(dbt, "run", "--select", "path:models/gold")
+            tell(began, f"{days} days, step {number + 1}: gold", settings.lake)
     return read.by_node
 
 
@@ -191,6 +109,16 @@ def run(dbt: DbtProject, *arguments: str) -> None:
     with contextlib.redirect_stdout(None):
         result = dbt.invoke(arguments)
     assert result.succeeded, result.failures
+
+
+def tell(began: float, what: str, lake: Path) -> None:
+    """Say on standard error how far it is, after how long and at which cost of the machine."""
+    gigabytes = sum(path.stat().st_size for path in lake.rglob("*") if path.is_file()) / 1e9
+    print(
+        f"{time.perf_counter() - began:6.0f} s  {what}; {gigabytes:.1f} GB on disk, "
+        f"at most {peak_memory_mb() / 1000:.1f} GB of memory",
+        file=sys.stderr,
+    )
 
 
 def main() -> None:

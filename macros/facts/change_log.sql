@@ -55,34 +55,55 @@
 {%- endmacro %}
 
 
-{# Part of the statement that changes a fact: log the keys of the rows replaced and of those put in. #}
+{# Part of the statement that changes a fact: log the keys of the rows replaced and of those put in, as
+   text, in one pass over the fact. #}
 {% macro log_changes(target, replacements, keys) -%}
     {%- set log = config.meta_get('change_log') -%}
-    {%- for key_column in log['keys'] %}
     insert into {{ ops_relation('fact_changes') }}
     select
         {{ sql_text(invocation_id) }} as change_id,
         {{ sql_text(target.identifier) }} as model,
-        {{ sql_text(key_column) }} as key_column,
+        changed.key_column,
         changed.key,
         min(changed.changed_from) as changed_from
     from (
         select
-            existing.{{ key_column }} as key,
-            existing.{{ log['instant'] }} as changed_from
-        from {{ target }} as existing
-        inner join {{ replacements }} as replacement
-            on {{ same_keys_condition('existing', 'replacement', keys) }}
-        union all
-        select
-            replacement.{{ key_column }} as key,
-            replacement.{{ log['instant'] }} as changed_from
-        from {{ replacements }} as replacement
-        where replacement.{{ config.meta_get('void_column') }} is not null
+            logged.key_column,
+            case logged.key_column
+                {%- for key_column in log['keys'] %}
+                when {{ sql_text(key_column) }} then changed_row.{{ key_column }}
+                {%- endfor %}
+            end as key,
+            changed_row.changed_from
+        from (
+            select
+                {%- for key_column in log['keys'] %}
+                cast(existing.{{ key_column }} as varchar) as {{ key_column }},
+                {%- endfor %}
+                existing.{{ log['instant'] }} as changed_from
+            from {{ target }} as existing
+            inner join {{ replacements }} as replacement
+                on {{ same_keys_condition('existing', 'replacement', keys) }}
+            union all
+            select
+                {%- for key_column in log['keys'] %}
+                cast(replacement.{{ key_column }} as varchar) as {{ key_column }},
+                {%- endfor %}
+                replacement.{{ log['instant'] }} as changed_from
+            from {{ replacements }} as replacement
+            where replacement.{{ config.meta_get('void_column') }} is not null
+        ) as changed_row
+        cross join (
+            values
+            {%- for key_column in log['keys'] %}
+            ({{ sql_text(key_column) }}){{ ',' if not loop.last }}
+            {%- endfor %}
+        ) as logged (key_column)
     ) as changed
     where changed.key is not null
-    group by changed.key;
-    {% endfor %}
+    group by
+        changed.key_column,
+        changed.key;
 {%- endmacro %}
 
 

@@ -5,7 +5,8 @@
      void     a column that is never NULL: a row without it only says "this key has no row now"
      reads    models of silver whose newly taken up files say what changed
      follows  facts whose change log says it
-     logs     {keys: columns by which others follow this fact, instant: column that dates a change}
+     logs     {keys: columns by which others follow this fact, instant: column that dates a change and
+              by which the rows of a table that is built anew lie}
    What is said here is kept in the model's `meta`, where fact_scope and fact_readers find it. #}
 {% macro incremental_fact(key, void, reads=[], follows=[], logs=none) -%}
     {%- set before = [] -%}
@@ -83,6 +84,7 @@
 {% macro changed_rows(computed, scope, touched) -%}
     {%- if not fact_is_incremental() -%}
 select * from {{ computed }}
+    {{ in_order_of_time(computed) }}
     {%- else -%}
     {%- set keys = config.get('unique_key') -%}
     {%- set keys = [keys] if keys is string else keys -%}
@@ -122,6 +124,24 @@ where {{ computed }}.{{ keys[0] }} is null
         {%- if scope == 'some' %}
     and ({{ touched }})
         {%- endif -%}
+    {%- endif -%}
+{%- endmacro %}
+
+
+{# The end of a select that fills a fact anew.
+   Fails without: DuckDB knows the least and greatest value of each block of a table and leaves out those
+   that a date cannot be in; a join or a grouping leaves the rows in no order, and every date in every
+   block. Athena prunes by months and files (layout.sql), and orders a table on one machine. #}
+{% macro in_order_of_time(computed) -%}
+    {{ return(adapter.dispatch('in_order_of_time', 'synapse')(computed)) }}
+{%- endmacro %}
+
+{% macro default__in_order_of_time(computed) -%}{%- endmacro %}
+
+{% macro duckdb__in_order_of_time(computed) -%}
+    {%- set log = config.meta_get('change_log') -%}
+    {%- if log and not is_unit_test() -%}
+order by {{ computed }}.{{ log['instant'] }}
     {%- endif -%}
 {%- endmacro %}
 

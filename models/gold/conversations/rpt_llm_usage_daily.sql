@@ -1,7 +1,13 @@
 {# Grain: one row per language model and business date (first event to as-of), with zeros.
    Keys: model, usage_date.
-   Incremental: none; rebuilt whole from the messages.
+   Incremental: dates of which a message changed, however old they are, and those new in the calendar.
    Rules: R15 (tokens, cost at the price of the time, mean sentiment), R2 (internal users), R1. #}
+{{ incremental_fact(
+    key=['model', 'usage_date'], void='message_count', follows=['fct_messages']
+) }}
+{%- set scope = fact_scope() %}
+{%- set grouped_dates = dates_to_group('fct_messages', 'sent_date', 'usage_date')
+    if scope == 'some' %}
 with messages as (
 
     select
@@ -13,7 +19,9 @@ with messages as (
         sent_date
     from {{ ref('fct_messages') }}
     where not is_internal
-        and sent_date is not null
+    {%- if scope == 'some' %}
+        and {{ date_is_among('sent_date', grouped_dates) }}
+    {%- endif %}
 
 ),
 
@@ -58,18 +66,38 @@ counted as (
         coalesce(sum(case when role = 'assistant' then 0 else token_count end), 0) as input_count,
         coalesce(sum(case when role = 'assistant' then token_count else 0 end), 0) as output_count,
         count(sentiment) as scored_count,
-        sum(sentiment) as total_sentiment
+        {{ decimal_mean('sum(sentiment)', 'count(sentiment)') }} as mean_sentiment
     from messages
     group by
         model,
         sent_date
 
+    {%- if scope == 'some' %}
+
+    union all
+
+    select
+        model,
+        usage_date as sent_date,
+        message_count,
+        input_token_count as input_count,
+        output_token_count as output_count,
+        scored_message_count as scored_count,
+        mean_sentiment
+    from {{ this }}
+    where message_count > 0
+        and not {{ date_is_among('usage_date', grouped_dates) }}
+    {%- endif %}
+
 ),
 
+-- A model that is used on no date of the calendar has no zeros either.
 models as (
 
-    select distinct model
+    select distinct counted.model
     from counted
+    inner join dates
+        on counted.sent_date = dates.date_day
 
 ),
 
@@ -81,7 +109,7 @@ dense as (
         cast(coalesce(counted.input_count, 0) as bigint) as input_count,
         cast(coalesce(counted.output_count, 0) as bigint) as output_count,
         coalesce(counted.scored_count, 0) as scored_count,
-        counted.total_sentiment,
+        counted.mean_sentiment,
         dates.is_complete,
         dates.date_day
     from models
@@ -111,7 +139,7 @@ final as (
             as decimal(28, 10)
         ) as cost_cents,
         dense.scored_count as scored_message_count,
-        {{ decimal_mean('dense.total_sentiment', 'dense.scored_count') }} as mean_sentiment,
+        dense.mean_sentiment,
         dense.is_complete,
         dense.date_day as usage_date
     from dense
@@ -122,4 +150,4 @@ final as (
 
 )
 
-select * from final
+{{ changed_rows('final', 'all', []) }}

@@ -1,12 +1,17 @@
 {# Grain: one row per business date from the first event to the date of as-of, without gaps.
    Keys: date_day.
-   Incremental: none; rebuilt whole.
+   Incremental: none; rebuilt whole, from the earliest events alone: those no later than the first date
+   that it had, while there is one.
    Rules: R1 (business dates, weeks start on Monday; complete = had ended by as-of). #}
+{%- set latest_first_date = earliest_bound(
+    ref('fct_events'), 'event_date', 'date', 'min(date_day)', 'not is_internal'
+) %}
 with events as (
 
     select event_date
     from {{ ref('fct_events') }}
     where not is_internal
+        and {{ is_within_bound('event_date', latest_first_date) }}
 
 ),
 

@@ -1,8 +1,144 @@
 {# Grain: one row per living conversation of the product's table and per conversation document.
    Keys: conversation_id (source system and source id, so that the two cannot collide).
-   Incremental: none; rebuilt whole from the current state.
+   Incremental: conversations whose row or document landed anew or of which a message changed, however
+   old they are, and those of people who turned out to be internal.
    Rules: R1. #}
-with dms_conversations as (
+{{ incremental_fact(
+    key='conversation_id',
+    void='user_key',
+    reads=['stg_dms__conversations', 'stg_kconnect__conversations', 'dim_users'],
+    follows=['fct_messages'],
+) }}
+{%- set scope = fact_scope() %}
+{%- set landed = {
+    'conversations': incremental_ref('base_dms__conversations'),
+    'documents': incremental_ref('base_kconnect__conversation_messages'),
+    'users': incremental_ref('base_dms__users'),
+} %}
+with users as (
+
+    select
+        user_id,
+        is_internal
+    from {{ ref('dim_users') }}
+
+),
+{% if scope == 'some' %}
+conversation_changes as (
+
+    select
+        conversation_id,
+        _bi_conversation_id
+    from {{ landed.conversations }}
+    where _ingested_at in ({{ ingested_since('stg_dms__conversations') }})
+
+),
+
+document_changes as (
+
+    select conversation_id
+    from {{ landed.documents }}
+    where _ingested_at in ({{ ingested_since('stg_kconnect__conversations') }})
+
+),
+
+user_changes as (
+
+    select user_id
+    from {{ landed.users }}
+    where _ingested_at in ({{ ingested_since('dim_users') }})
+
+),
+
+-- Once internal, always internal: only those can have become it of whom something landed.
+internal_users as (
+
+    select user_id
+    from users
+    where is_internal
+        and user_id in (
+            select user_changes.user_id
+            from user_changes
+        )
+
+),
+
+touched as (
+
+    select concat('dms:', cast(conversation_id as varchar)) as conversation_id
+    from conversation_changes
+    union distinct
+    select concat('dms:', cast(_bi_conversation_id as varchar)) as conversation_id
+    from conversation_changes
+    where _bi_conversation_id is not null
+    union distinct
+    select concat('documents:', conversation_id) as conversation_id
+    from document_changes
+    union distinct
+    select pending.key as conversation_id
+    from {{ changes_pending('fct_messages', 'conversation_id', this.identifier) }} as pending
+    union distinct
+    select existing.conversation_id
+    from {{ this }} as existing
+    inner join internal_users
+        on existing.user_id = internal_users.user_id
+    where not existing.is_internal
+
+),
+
+touched_rows as (
+
+    select cast(substr(conversation_id, 5) as bigint) as conversation_id
+    from touched
+    where conversation_id like 'dms:%'
+
+),
+
+touched_documents as (
+
+    select substr(conversation_id, 11) as conversation_id
+    from touched
+    where conversation_id like 'documents:%'
+
+),
+
+stored_conversations as (
+
+    {{ rows_of_keys(
+        ref('stg_dms__conversations'), ['conversation_id'], 'touched_rows',
+        ['conversation_id', 'user_id', 'channel', 'language', 'status', 'started_at', 'ended_at',
+         '_is_deleted']
+    ) }}
+
+),
+
+dms_conversations as (
+
+    select *
+    from stored_conversations
+    where not _is_deleted
+
+),
+
+documents as (
+
+    {{ rows_of_keys(
+        ref('stg_kconnect__conversations'), ['conversation_id'], 'touched_documents',
+        ['conversation_id', 'user_id', 'user_key', 'channel', 'language', 'created_at',
+         'last_message_at']
+    ) }}
+
+),
+
+messages as (
+
+    {{ rows_of_keys(
+        ref('fct_messages'), ['conversation_id'], 'touched', ['conversation_id', 'role']
+    ) }}
+
+),
+{% else %}
+dms_conversations as (
 
     select
         conversation_id,
@@ -39,16 +175,7 @@ messages as (
     from {{ ref('fct_messages') }}
 
 ),
-
-users as (
-
-    select
-        user_id,
-        is_internal
-    from {{ ref('dim_users') }}
-
-),
-
+{% endif %}
 counted as (
 
     select
@@ -120,4 +247,5 @@ final as (
 
 )
 
-select * from final
+{% set is_touched = 'existing.conversation_id in (select touched.conversation_id from touched)' -%}
+{{ changed_rows('final', scope, is_touched) }}

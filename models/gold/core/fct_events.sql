@@ -6,7 +6,7 @@
    R12 (status of a request), R16 (which files it has taken up). #}
 {{ incremental_fact(
     key='event_id', void='user_key', reads=['stg_kconnect__app_events'], follows=['fct_messages'],
-    logs={'keys': ['user_key'], 'instant': 'occurred_at'}
+    logs={'keys': ['user_key', 'event_date'], 'instant': 'occurred_at'}
 ) }}
 {%- set scope = fact_scope() %}
 {%- set landed_app_events = incremental_ref('base_kconnect__app_events') %}

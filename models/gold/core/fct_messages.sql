@@ -10,7 +10,7 @@
     reads=[
         'stg_dms__messages', 'stg_dms__conversations', 'stg_kconnect__conversation_messages'
     ],
-    logs={'keys': ['message_id', 'conversation_id'], 'instant': 'sent_at'},
+    logs={'keys': ['message_id', 'conversation_id', 'sent_date'], 'instant': 'sent_at'},
 ) }}
 {%- set scope = fact_scope() %}
 {%- set landed = {

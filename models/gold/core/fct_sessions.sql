@@ -3,7 +3,10 @@
    Incremental: of people of whom an event changed, the sessions that it could touch and later ones.
    Rules: R9, R1, R2 (internal users). #}
 {%- set gap_minutes = 30 %}
-{{ incremental_fact(key='session_id', void='user_key', follows=['fct_events']) }}
+{{ incremental_fact(
+    key='session_id', void='user_key', follows=['fct_events'],
+    logs={'keys': ['session_date'], 'instant': 'started_at'}
+) }}
 {%- set scope = fact_scope() %}
 with events as (
 

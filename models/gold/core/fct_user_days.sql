@@ -6,7 +6,8 @@
     key=['user_id', 'activity_date'],
     void='platform',
     reads=['hist_dms__users', 'hist_dms__subscriptions', 'stg_dms__plans'],
-    follows=['fct_events']
+    follows=['fct_events'],
+    logs={'keys': ['activity_date'], 'instant': 'first_active_at'},
 ) }}
 {%- set scope = fact_scope() %}
 {%- set landed = {

@@ -1,15 +1,36 @@
 {# Grain: one row per business date from the first activity to the date of as-of (flagged).
    Keys: activity_date.
-   Incremental: none; rebuilt whole by one sweep over the user-days.
+   Incremental: dates whose windows hold a date of which a user-day changed, however old it is, and those
+   new in the calendar; the sweep then sees the dates of their windows alone.
    Rules: R3 (rolling actives, exact), R2, R1. #}
-{%- set windows = [1, 7, 28, 30] -%}
-
+{%- set windows = [1, 7, 28, 30] %}
+{{ incremental_fact(key='activity_date', void='new_users', follows=['fct_user_days']) }}
+{%- set scope = fact_scope() %}
+{%- set latest_first_date = earliest_bound(
+    ref('fct_user_days'), 'activity_date', 'date', 'min(activity_date)'
+) %}
+{%- set grouped_dates = dates_around(
+    dates_to_group('fct_user_days', 'activity_date', 'activity_date', since_first=true),
+    0,
+    windows | max - 1
+) if scope == 'some' %}
 with user_days as (
 
     select
         activity_date,
         previous_activity_date
     from {{ ref('fct_user_days') }}
+    {%- if scope == 'some' %}
+    where {{ date_is_among('activity_date', dates_around(grouped_dates, windows | max - 1, 0)) }}
+    {%- endif %}
+
+),
+
+first_user_days as (
+
+    select activity_date
+    from {{ ref('fct_user_days') }}
+    where {{ is_within_bound('activity_date', latest_first_date) }}
 
 ),
 
@@ -112,24 +133,54 @@ counted as (
 first_activity as (
 
     select min(activity_date) as first_date
-    from pairs
+    from first_user_days
 
 ),
+{% if scope == 'some' %}
+-- A date that is in neither was never in anybody's window.
+reported as (
 
+    select
+        dates.date_day,
+        dates.is_complete,
+        {%- for days in windows %}
+        coalesce(existing.active_users_{{ days }}d, 0) as active_users_{{ days }}d,
+        {%- endfor %}
+        coalesce(existing.new_users, 0) as new_users
+    from dates
+    left join {{ this }} as existing
+        on dates.date_day = existing.activity_date
+    where not {{ date_is_among('dates.date_day', grouped_dates) }}
+
+    union all
+
+    select *
+    from counted
+    where {{ date_is_among('date_day', grouped_dates) }}
+
+),
+{% else %}
+reported as (
+
+    select *
+    from counted
+
+),
+{% endif %}
 final as (
 
     select
         {%- for days in windows %}
-        counted.active_users_{{ days }}d,
+        reported.active_users_{{ days }}d,
         {%- endfor %}
-        counted.new_users,
-        {{ rate('counted.active_users_1d', 'counted.active_users_28d') }} as stickiness_rate,
-        counted.is_complete,
-        counted.date_day as activity_date
-    from counted
+        reported.new_users,
+        {{ rate('reported.active_users_1d', 'reported.active_users_28d') }} as stickiness_rate,
+        reported.is_complete,
+        reported.date_day as activity_date
+    from reported
     inner join first_activity
-        on counted.date_day >= first_activity.first_date
+        on reported.date_day >= first_activity.first_date
 
 )
 
-select * from final
+{{ changed_rows('final', 'all', []) }}

@@ -1,9 +1,16 @@
 {# Grain: one row per feature and business date (first event to the date of as-of), with zeros.
    Keys: feature, activity_date.
-   Incremental: none; rebuilt whole by one sweep over the days on which each person used a feature.
+   Incremental: dates whose 28 days hold a date of which an event changed, however old it is, and those
+   new in the calendar; the sweep then sees the dates of their windows alone.
    Rules: R10 (users, uses, adoption), R2 (known people only), R3 (28 days), R1. #}
-{%- set window_days = 28 -%}
-
+{%- set window_days = 28 %}
+{{ incremental_fact(
+    key=['feature', 'activity_date'], void='use_count', follows=['fct_events']
+) }}
+{%- set scope = fact_scope() %}
+{%- set grouped_dates = dates_around(
+    dates_to_group('fct_events', 'event_date', 'activity_date'), 0, window_days - 1
+) if scope == 'some' %}
 with events as (
 
     select
@@ -14,6 +21,9 @@ with events as (
     where feature is not null
         and user_id is not null
         and not is_internal
+    {%- if scope == 'some' %}
+        and {{ date_is_among('event_date', dates_around(grouped_dates, window_days - 1, 0)) }}
+    {%- endif %}
 
 ),
 
@@ -124,10 +134,63 @@ stepped as (
 
 ),
 
-features as (
+swept_features as (
 
     select distinct feature
     from gaps
+
+),
+
+swept as (
+
+    select
+        swept_features.feature,
+        cast(coalesce(stepped.use_count, 0) as bigint) as use_count,
+        cast(coalesce(stepped.user_count, 0) as bigint) as user_count,
+        cast(
+            sum(coalesce(stepped.users_change, 0)) over (
+                partition by swept_features.feature order by dates.date_day
+                rows between unbounded preceding and current row
+            ) as bigint
+        ) as users_28d,
+        dates.date_day
+    from swept_features
+    cross join dates
+    left join stepped
+        on swept_features.feature = stepped.feature
+            and dates.date_day = stepped.step_date
+
+),
+
+counted as (
+
+    select *
+    from swept
+    {%- if scope == 'some' %}
+    where {{ date_is_among('date_day', grouped_dates) }}
+
+    union all
+
+    select
+        feature,
+        use_count,
+        user_count,
+        users_28d,
+        activity_date as date_day
+    from {{ this }}
+    where not {{ date_is_among('activity_date', grouped_dates) }}
+    {%- endif %}
+
+),
+
+-- A feature that is used on no date of the calendar has no zeros either.
+features as (
+
+    select distinct counted.feature
+    from counted
+    inner join dates
+        on counted.date_day = dates.date_day
+    where counted.use_count > 0
 
 ),
 
@@ -135,21 +198,16 @@ dense as (
 
     select
         features.feature,
-        cast(coalesce(stepped.use_count, 0) as bigint) as use_count,
-        cast(coalesce(stepped.user_count, 0) as bigint) as user_count,
-        cast(
-            sum(coalesce(stepped.users_change, 0)) over (
-                partition by features.feature order by dates.date_day
-                rows between unbounded preceding and current row
-            ) as bigint
-        ) as users_28d,
+        coalesce(counted.use_count, 0) as use_count,
+        coalesce(counted.user_count, 0) as user_count,
+        coalesce(counted.users_28d, 0) as users_28d,
         dates.is_complete,
         dates.date_day
     from features
     cross join dates
-    left join stepped
-        on features.feature = stepped.feature
-            and dates.date_day = stepped.step_date
+    left join counted
+        on features.feature = counted.feature
+            and dates.date_day = counted.date_day
 
 ),
 
@@ -170,4 +228,4 @@ final as (
 
 )
 
-select * from final
+{{ changed_rows('final', 'all', []) }}

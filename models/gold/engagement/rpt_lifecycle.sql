@@ -1,15 +1,42 @@
 {# Grain: one row per period grain (day, week, month) and period, the current one flagged.
    Keys: period_grain, period_start.
-   Incremental: none; rebuilt whole from one scan of the user-days.
+   Incremental: periods with a date of which a user-day changed, however old it is, or that is new in the
+   calendar, and the current ones.
    Rules: R4 (new, returning, resurrected, dormant, quick ratio), R2, R1. #}
-{%- set grains = ['day', 'week', 'month'] -%}
-
+{%- set grains = ['day', 'week', 'month'] %}
+{{ incremental_fact(
+    key=['period_grain', 'period_start'], void='new_users', follows=['fct_user_days']
+) }}
+{%- set scope = fact_scope() %}
+{%- set latest_first_date = earliest_bound(
+    ref('fct_user_days'), 'activity_date', 'date',
+    "min(case when period_grain = 'day' then period_start end)"
+) %}
+{%- set grouped_dates = dates_to_group(
+    'fct_user_days', 'activity_date', 'period_start',
+    condition="existing.period_grain = 'day'", always=is_last_date(), since_first=true
+) if scope == 'some' %}
 with user_days as (
 
     select
         activity_date,
         previous_activity_date
     from {{ ref('fct_user_days') }}
+    {%- if scope == 'some' %}
+    -- A week lies in a month or two.
+    where {{ date_is_among('activity_date', (
+            dates_of_months(grouped_dates)
+            + dates_around(periods_of_dates('week', grouped_dates), 0, 6)
+        ) | unique | sort) }}
+    {%- endif %}
+
+),
+
+first_user_days as (
+
+    select activity_date
+    from {{ ref('fct_user_days') }}
+    where {{ is_within_bound('activity_date', latest_first_date) }}
 
 ),
 
@@ -37,7 +64,7 @@ pairs as (
 first_activity as (
 
     select min(activity_date) as first_date
-    from pairs
+    from first_user_days
 
 ),
 
@@ -63,7 +90,7 @@ grained_pairs as (
 
 -- A user counts in a period on their first active day of it, the one that follows an earlier period
 -- or nothing.
-counted as (
+entered as (
 
     select
         period_grain,
@@ -83,7 +110,34 @@ counted as (
         period_start
 
 ),
+{% if scope == 'some' %}
+{%- set is_grouped = period_is_among('period_grain', 'period_start', grains, grouped_dates) %}
+counted as (
 
+    select *
+    from entered
+    where {{ is_grouped }}
+
+    union all
+
+    select
+        period_grain,
+        period_start,
+        new_users,
+        returning_users,
+        resurrected_users
+    from {{ this }}
+    where not {{ is_grouped }}
+
+),
+{% else %}
+counted as (
+
+    select *
+    from entered
+
+),
+{% endif %}
 periods as (
     {% for grain in grains %}
     {%- if not loop.first %}
@@ -159,4 +213,4 @@ final as (
 
 )
 
-select * from final
+{{ changed_rows('final', 'all', []) }}

@@ -1,7 +1,12 @@
 {# Grain: one row per business date from the first event to the date of as-of (flagged), with zeros.
    Keys: session_date.
-   Incremental: none; rebuilt whole from the sessions, of which a late event can join two of any date.
+   Incremental: dates of which a session changed, however old they are (a late event can join two of any
+   date), and those new in the calendar.
    Rules: R9 (a session is dated by its start), R1. #}
+{{ incremental_fact(key='session_date', void='session_count', follows=['fct_sessions']) }}
+{%- set scope = fact_scope() %}
+{%- set grouped_dates = dates_to_group('fct_sessions', 'session_date', 'session_date')
+    if scope == 'some' %}
 with sessions as (
 
     select
@@ -12,6 +17,9 @@ with sessions as (
         duration_seconds,
         session_date
     from {{ ref('fct_sessions') }}
+    {%- if scope == 'some' %}
+    where {{ date_is_among('session_date', grouped_dates) }}
+    {%- endif %}
 
 ),
 
@@ -77,27 +85,62 @@ percentiles as (
 
 ),
 
+days as (
+
+    select
+        counted.session_count,
+        counted.user_count,
+        counted.known_user_count,
+        counted.event_count,
+        counted.message_count,
+        counted.total_duration_seconds,
+        percentiles.median_duration_seconds,
+        percentiles.p90_duration_seconds,
+        counted.session_date
+    from counted
+    inner join percentiles
+        on counted.session_date = percentiles.session_date
+
+    {%- if scope == 'some' %}
+
+    union all
+
+    select
+        session_count,
+        user_count,
+        known_user_count,
+        event_count,
+        message_count,
+        total_duration_seconds,
+        median_duration_seconds,
+        p90_duration_seconds,
+        session_date
+    from {{ this }}
+    where session_count > 0
+        and not {{ date_is_among('session_date', grouped_dates) }}
+    {%- endif %}
+
+),
+
 final as (
 
     select
-        coalesce(counted.session_count, 0) as session_count,
-        coalesce(counted.user_count, 0) as user_count,
-        coalesce(counted.known_user_count, 0) as known_user_count,
-        coalesce(counted.event_count, 0) as event_count,
-        coalesce(counted.message_count, 0) as message_count,
-        coalesce(counted.total_duration_seconds, 0) as total_duration_seconds,
-        percentiles.median_duration_seconds,
-        percentiles.p90_duration_seconds,
-        {{ rate('counted.event_count', 'counted.session_count') }} as events_per_session,
-        {{ rate('counted.message_count', 'counted.session_count') }} as messages_per_session,
+        coalesce(days.session_count, 0) as session_count,
+        coalesce(days.user_count, 0) as user_count,
+        coalesce(days.known_user_count, 0) as known_user_count,
+        coalesce(days.event_count, 0) as event_count,
+        coalesce(days.message_count, 0) as message_count,
+        coalesce(days.total_duration_seconds, 0) as total_duration_seconds,
+        days.median_duration_seconds,
+        days.p90_duration_seconds,
+        {{ rate('days.event_count', 'days.session_count') }} as events_per_session,
+        {{ rate('days.message_count', 'days.session_count') }} as messages_per_session,
         dates.is_complete,
         dates.date_day as session_date
     from dates
-    left join counted
-        on dates.date_day = counted.session_date
-    left join percentiles
-        on dates.date_day = percentiles.session_date
+    left join days
+        on dates.date_day = days.session_date
 
 )
 
-select * from final
+{{ changed_rows('final', 'all', []) }}

@@ -2,6 +2,9 @@
    Keys: activity_date, segment.
    Incremental: none; rebuilt whole by one sweep over the spans of segments.
    Rules: R13 (segments, exclusive and exhaustive), R1. #}
+{%- set latest_first_date = earliest_bound(
+    ref('fct_user_days'), 'activity_date', 'date', 'min(activity_date)'
+) %}
 with user_segments as (
 
     select
@@ -25,6 +28,7 @@ user_days as (
 
     select activity_date
     from {{ ref('fct_user_days') }}
+    where {{ is_within_bound('activity_date', latest_first_date) }}
 
 ),
 

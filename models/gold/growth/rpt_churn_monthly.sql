@@ -1,15 +1,34 @@
 {# Grain: one row per month from the first event's to the current one (flagged).
    Keys: month_start.
-   Incremental: none; rebuilt whole from one pass over the user-days and the paying spans.
+   Incremental: activity of months that count a date of which a user-day changed, however old it is, or
+   that is new in the calendar, and of the current one; subscriptions whole, from the paying spans.
    Rules: R7 (activity churn, subscription churn), R2, R1. #}
-{%- set window_days = 28 -%}
-
+{%- set window_days = 28 %}
+{{ incremental_fact(
+    key='month_start', void='activity_base_users', follows=['fct_user_days']
+) }}
+{%- set scope = fact_scope() %}
+{%- set grouped_dates = dates_to_group(
+    'fct_user_days', 'activity_date', 'month_start', calendar_date='month_start_date',
+    condition='existing.month_start < (select max(latest.month_start) from ' ~ this ~ ' as latest)',
+    always=is_last_date()
+) if scope == 'some' %}
+{#- A date counts in its own month and in that of 28 days later. #}
+{%- set grouped_months = (
+    periods_of_dates('month', grouped_dates)
+    + periods_of_dates('month', dates_around(grouped_dates, -window_days, window_days))
+) | unique | sort if scope == 'some' %}
 with user_days as (
 
     select
         user_id,
         activity_date
     from {{ ref('fct_user_days') }}
+    {%- if scope == 'some' %}
+    where {{ date_is_among('activity_date', dates_around(
+            dates_of_months(grouped_months), window_days, 0
+        )) }}
+    {%- endif %}
 
 ),
 
@@ -94,7 +113,22 @@ activity_churn as (
         sum(case when base_flag = 1 and active_flag = 0 then 1 else 0 end) as churned_users,
         month_start
     from user_months
+    {%- if scope == 'some' %}
+    where {{ date_is_among('month_start', grouped_months) }}
+    {%- endif %}
     group by month_start
+
+    {%- if scope == 'some' %}
+
+    union all
+
+    select
+        activity_base_users as base_users,
+        activity_churned_users as churned_users,
+        month_start
+    from {{ this }}
+    where not {{ date_is_among('month_start', grouped_months) }}
+    {%- endif %}
 
 ),
 
@@ -212,4 +246,4 @@ final as (
 
 )
 
-select * from final
+{{ changed_rows('final', 'all', []) }}

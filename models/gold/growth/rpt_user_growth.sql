@@ -2,6 +2,9 @@
    Keys: activity_date.
    Incremental: none; rebuilt whole by one sweep over the spans of registration.
    Rules: R13 (who is registered), R5 (sign-up date), R2, R1. #}
+{%- set latest_first_date = earliest_bound(
+    ref('fct_user_days'), 'activity_date', 'date', 'min(activity_date)'
+) %}
 {%- set growth_days = 28 -%}
 
 with users as (
@@ -38,6 +41,7 @@ user_days as (
 
     select activity_date
     from {{ ref('fct_user_days') }}
+    where {{ is_within_bound('activity_date', latest_first_date) }}
 
 ),
 

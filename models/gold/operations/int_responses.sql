@@ -2,7 +2,10 @@
    Keys: message_id (of the assistant's message).
    Incremental: conversations of which a message changed, since it makes other neighbours.
    Rules: R11 (what is a response, and when), R2 (internal users), R1. #}
-{{ incremental_fact(key='message_id', void='conversation_id', follows=['fct_messages']) }}
+{{ incremental_fact(
+    key='message_id', void='conversation_id', follows=['fct_messages'],
+    logs={'keys': ['response_date'], 'instant': 'responded_at'}
+) }}
 {%- set scope = fact_scope() %}
 with
 {%- if scope == 'some' %}

@@ -1,15 +1,40 @@
 {# Grain: one row per hour (UTC), the first event's to that of as-of (flagged), with zeros.
    Keys: hour_at.
-   Incremental: none; rebuilt whole from the requests.
+   Incremental: hours of dates of which an event changed, however old they are, of the last date it had
+   and of those new in the calendar.
    Rules: R12 (share of requests answered with 500 or more, alert above 1 %), R2, R1. #}
-with events as (
+{{ incremental_fact(key='hour_at', void='request_count', follows=['fct_events']) }}
+{%- do incremental_ref('dim_dates') %}
+{%- set scope = fact_scope() %}
+{%- set grouped_dates = dates_to_group(
+    'fct_events', 'event_date', 'hour_date',
+    condition='existing.hour_date < (select max(latest.hour_date) from ' ~ this ~ ' as latest)'
+) if scope == 'some' %}
+{%- set latest_first_instant = earliest_bound(
+    ref('fct_events'), 'occurred_at', 'timestamp', timestamp_add_hours('min(hour_at)', 1),
+    'not is_internal'
+) %}
+with first_events as (
+
+    select occurred_at
+    from {{ ref('fct_events') }}
+    where not is_internal
+        and {{ is_within_bound('occurred_at', latest_first_instant) }}
+
+),
+
+-- An hour may lie in two dates: with each date its neighbours are read.
+events as (
 
     select
-        event_name,
         status_code,
         occurred_at
     from {{ ref('fct_events') }}
     where not is_internal
+        and event_name = 'api_request'
+    {%- if scope == 'some' %}
+        and {{ date_is_among('event_date', dates_around(grouped_dates, 1, 1)) }}
+    {%- endif %}
 
 ),
 
@@ -18,7 +43,7 @@ bounds as (
     select
         date_trunc('hour', min(occurred_at)) as first_hour_at,
         {{ as_of() }} as as_of
-    from events
+    from first_events
 
 ),
 
@@ -58,27 +83,62 @@ requests as (
         count(*) as request_count,
         cast(sum(case when status_code >= 500 then 1 else 0 end) as bigint) as error_count
     from events
-    where event_name = 'api_request'
     group by date_trunc('hour', occurred_at)
 
 ),
+{% if scope == 'some' %}
+{%- set is_grouped -%}
+(
+            {{ date_is_among(business_date('hour_at'), grouped_dates) }}
+            or {{ date_is_among(business_date(timestamp_add_hours('hour_at', 1)), grouped_dates) }}
+        )
+{%- endset %}
+counted as (
 
+    select
+        hour_at,
+        request_count,
+        error_count
+    from requests
+    where {{ is_grouped }}
+
+    union all
+
+    select
+        hour_at,
+        request_count,
+        error_count
+    from {{ this }}
+    where not {{ is_grouped }}
+
+),
+{% else %}
+counted as (
+
+    select
+        hour_at,
+        request_count,
+        error_count
+    from requests
+
+),
+{% endif %}
 final as (
 
     select
-        coalesce(requests.request_count, 0) as request_count,
-        coalesce(requests.error_count, 0) as error_count,
-        {{ rate('requests.error_count', 'requests.request_count') }} as error_rate,
-        coalesce(requests.error_count * 100 > requests.request_count, false) as is_alert,
+        coalesce(counted.request_count, 0) as request_count,
+        coalesce(counted.error_count, 0) as error_count,
+        {{ rate('counted.error_count', 'counted.request_count') }} as error_rate,
+        coalesce(counted.error_count * 100 > counted.request_count, false) as is_alert,
         {{ timestamp_add_hours('hours.hour_at', 1) }} <= hours.as_of as is_complete,
         {{ business_date('hours.hour_at') }} as hour_date,
         hours.hour_at
     from hours
-    left join requests
-        on hours.hour_at = requests.hour_at
+    left join counted
+        on hours.hour_at = counted.hour_at
     -- An hour that begins with as-of has not begun to be reported.
     where hours.hour_at < hours.as_of
 
 )
 
-select * from final
+{{ changed_rows('final', 'all', []) }}

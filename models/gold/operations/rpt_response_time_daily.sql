@@ -1,7 +1,11 @@
 {# Grain: one row per business date from the first event to the date of as-of (flagged), with zeros.
    Keys: response_date.
-   Incremental: none; rebuilt whole from the responses.
+   Incremental: dates of which a response changed, however old they are, and those new in the calendar.
    Rules: R11 (percentiles by nearest rank, dated by the assistant's message), R1. #}
+{{ incremental_fact(key='response_date', void='response_count', follows=['int_responses']) }}
+{%- set scope = fact_scope() %}
+{%- set grouped_dates = dates_to_group('int_responses', 'response_date', 'response_date')
+    if scope == 'some' %}
 {%- set percents = [50, 90, 95, 99] -%}
 
 with responses as (
@@ -10,6 +14,9 @@ with responses as (
         response_seconds,
         response_date
     from {{ ref('int_responses') }}
+    {%- if scope == 'some' %}
+    where {{ date_is_among('response_date', grouped_dates) }}
+    {%- endif %}
 
 ),
 
@@ -60,6 +67,20 @@ percentiles as (
     from ranked
     group by response_date
 
+    {%- if scope == 'some' %}
+
+    union all
+
+    select
+        response_count,
+        {%- for percent in percents %}
+        p{{ percent }}_seconds,
+        {%- endfor %}
+        response_date
+    from {{ this }}
+    where not {{ date_is_among('response_date', grouped_dates) }}
+    {%- endif %}
+
 ),
 
 final as (
@@ -77,4 +98,4 @@ final as (
 
 )
 
-select * from final
+{{ changed_rows('final', 'all', []) }}

@@ -3,7 +3,7 @@
    runs backwards against the order counts as the running maximum. Intervals are [from, to).
 
    What an incremental run answers, by amend_versions' convention: a row without a version for each key
-   whose versions are replaced, the versions to insert, and with a version but without a _change_id
+   whose versions are replaced, the versions to insert, and with a version but without a _valid_from
    those that only end. A key whose new changes all come after its old ones keeps its old versions,
    the last of which ends; of them nothing is read or written but that. #}
 {% macro cdc_history(table_name, source_name='dms_synapse', dated_by='created_at') -%}
@@ -12,7 +12,7 @@
     {%- if not execute -%}
         {{- cdc_fold_config(
             table_name, source_name, amend_versions_strategy(), dated_by,
-            {'void_column': '_change_id', 'row_columns': ['_version']}
+            {'void_column': '_valid_from', 'row_columns': ['_version']}
         ) -}}
         {%- do return('select 1 as placeholder') -%}
     {%- endif -%}
@@ -149,7 +149,6 @@ select
     versions._valid_to is null as _is_current,
     versions._valid_from,
     versions._valid_to,
-    valued._change_id,
     valued._source_file,
     valued._ingested_at
 from versions
@@ -168,7 +167,6 @@ select
     true as _is_current,
     lone_changes._happened_at as _valid_from,
     cast(null as timestamp) as _valid_to,
-    lone_changes._change_id,
     lone_changes._source_file,
     lone_changes._ingested_at
 from (
@@ -214,8 +212,7 @@ select
     {%- endfor %}
     {%- for name, data_type in [
         ('_version', 'bigint'), ('_is_current', 'boolean'), ('_valid_from', 'timestamp'),
-        ('_valid_to', 'timestamp'), ('_change_id', 'varchar'), ('_source_file', 'varchar'),
-        ('_ingested_at', 'timestamp'),
+        ('_valid_to', 'timestamp'), ('_source_file', 'varchar'), ('_ingested_at', 'timestamp'),
     ] %}
     {{ given.get(name, 'cast(null as ' ~ data_type ~ ')') }} as {{ name }}{{ ',' if not loop.last }}
     {%- endfor %}

@@ -84,7 +84,7 @@
 
 
 {# Strategy amend_versions, of three kinds of rows: without `_version`, all rows of their key are
-   deleted; with one but without `_change_id`, that version of the key ends at `_valid_to`; the others
+   deleted; with one but without `_valid_from`, that version of the key ends at `_valid_to`; the others
    are inserted. #}
 {% macro get_incremental_amend_versions_sql(arg_dict) -%}
     {%- set target = arg_dict['target_relation'] -%}
@@ -99,7 +99,7 @@
         _valid_to = ended._valid_to
     from {{ temp }} as ended
     where ended._version = existing._version
-        and ended._change_id is null
+        and ended._valid_from is null
         {%- for key in keys %}
         and ended.{{ key }} = existing.{{ key }}
         {%- endfor %};
@@ -107,7 +107,7 @@
     insert into {{ target }} ({{ columns }})
     select {{ columns }}
     from {{ temp }}
-    where _change_id is not null
+    where _valid_from is not null
 {%- endmacro %}
 
 

@@ -344,7 +344,7 @@ with {{ cdc_ranked_rows(table, base, base_name, model_name, scope) }},
 {{ cdc_version_bounds(
     table,
     table.columns | map(attribute='name') | reject('in', table.key) | list
-    + ['_change_id', '_source_file', '_ingested_at']
+    + ['_source_file', '_ingested_at']
 ) }}
 
 select
@@ -355,7 +355,6 @@ select
     bounded._valid_to is null as _is_current,
     bounded._effective_at as _valid_from,
     bounded._valid_to,
-    bounded._change_id,
     bounded._source_file,
     bounded._ingested_at
 from bounded

@@ -36,28 +36,13 @@
 
 
 {# One text for one value of a declared type, the same on every engine, to be digested and never shown;
-   NULL stays NULL. A timestamp is without the zeros that end its fraction: as DuckDB casts it, in a
-   third of the time of canonical_text.
-   Fails without: as canonical_text. #}
+   NULL stays NULL. A timestamp is its microseconds: no engine writes a date faster. #}
 {% macro identity_text(column, data_type) -%}
     {%- if data_type == 'timestamp' -%}
-        {{ return(adapter.dispatch('timestamp_identity', 'synapse')(column)) }}
+        cast({{ epoch_microseconds(column) }} as varchar)
     {%- else -%}
         {%- do return(canonical_text(column, data_type)) -%}
     {%- endif -%}
-{%- endmacro %}
-
-{% macro default__timestamp_identity(column) -%}
-    rtrim(rtrim({{ canonical_text(column, 'timestamp') }}, '0'), '.')
-{%- endmacro %}
-
-{% macro duckdb__timestamp_identity(column) -%}
-    cast({{ column }} as varchar)
-{%- endmacro %}
-
-{# Trino's rtrim takes no characters to trim. #}
-{% macro athena__timestamp_identity(column) -%}
-    regexp_replace({{ canonical_text(column, 'timestamp') }}, '[.]?0*$', '')
 {%- endmacro %}
 
 

@@ -31,6 +31,7 @@ from synapse.commands_schedule import add_schedule_commands
 from synapse.commands_status import add_status_commands
 from synapse.commands_tables import maintain_command, rollback_command
 from synapse.errors import SynapseError
+from synapse.ingest.readers import Readers
 from synapse.lean_arrow import load_lean_arrow
 from synapse.options import AsOfOption, JsonOption, LakeOption, ProjectOption
 from synapse.project import find_project
@@ -152,10 +153,13 @@ def ingest_command(
     as_json: JsonOption = False,
 ) -> None:
     """Find what landed, check it, and accept, consolidate or quarantine it."""
+    settings = Settings.load(lake=lake)
+    readers = Readers(settings.processes)
+    # Beside what this process now loads: on two cores that is a tenth of 70,000 files.
+    readers.start_early(settings.lake)
     load_lean_arrow()  # before all that imports it
     from synapse.ingest.service import ingest
 
-    settings = Settings.load(lake=lake)
     instant = resolve_as_of(as_of, None, settings.business_timezone)
     with progress_bar("ingest") as progress:
         report = ingest(
@@ -166,6 +170,7 @@ def ingest_command(
             progress=progress,
             confirm_reloads=confirm_reload or (),
             seconds=seconds or math.inf,
+            readers=readers,
         )
     print_json(report) if as_json else say_ingested(report)
 

@@ -11,12 +11,11 @@ from itertools import chain, islice
 
 from synapse.declarations import Declarations, DmsTable, Topic
 from synapse.errors import SynapseError
+from synapse.ingest import DMS_ROOT, TOPICS_ROOT
 from synapse.ingest.ledger import Ledger
 from synapse.ingest.model import BronzeFile, Kind
 from synapse.lake import Lake
 
-DMS_ROOT = "bronze/dms"
-TOPICS_ROOT = "bronze/kconnect/topics"
 # DMS counts LOAD files in hexadecimal: ...09, 0A.
 _LOAD_NAME = re.compile(r"LOAD[0-9A-F]{8}\.parquet", re.IGNORECASE)
 _FILES_AT_ONCE = 5_000

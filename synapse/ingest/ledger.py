@@ -16,6 +16,7 @@ from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.engine import Connection, Engine
 
 from synapse.errors import SynapseError
+from synapse.ingest import DMS_ROOT
 from synapse.ingest import tables as t
 from synapse.ingest.ledger_rows import (
     FileRows,
@@ -149,7 +150,7 @@ class Ledger:
         files = t.FILES.c
         query = (
             select(files.source, files.path, files.kind)
-            .where(files.state == State.ACCEPTED, files.path.startswith("bronze/dms/"))
+            .where(files.state == State.ACCEPTED, files.path.startswith(f"{DMS_ROOT}/"))
             .distinct()
         )
         found: dict[str, list[tuple[str, Kind]]] = {}

@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from synapse.declarations import moments_of
+from synapse.ingest import TOPICS_ROOT
 from synapse.ingest.files import close_quietly, sha256_of
 from synapse.ingest.model import Kind, ManifestRow
 from synapse.ingest.moments import layout_of_schema
@@ -174,7 +175,7 @@ class PartWriter:
         self._written.append(
             ManifestRow(
                 path=path,
-                landed_path=f"bronze/kconnect/topics/{self._topic}",
+                landed_path=f"{TOPICS_ROOT}/{self._topic}",
                 source=self._shape.source,
                 kind=kind,
                 rows=written,

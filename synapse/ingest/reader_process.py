@@ -9,21 +9,14 @@ import gc
 import os
 import pickle
 import signal
-from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from queue import SimpleQueue
 from threading import Thread
 
 from synapse.errors import SynapseError
 from synapse.ingest.arrow import prepare_arrow
+from synapse.ingest.readers import Failure
 from synapse.ingest.reading import ReadJob, ReadResult, read_files
-
-
-@dataclass(frozen=True)
-class Failure:
-    """What reading raised."""
-
-    error: Exception
 
 
 def main(descriptor: int) -> None:

@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 
 from synapse.declarations import Declarations, DmsTable, Topic, load_declarations
 from synapse.feedback.service import Feedback
+from synapse.ingest import DMS_ROOT
 from synapse.ingest.consolidate import Delivery
 from synapse.ingest.discover import find, loads_of
 from synapse.ingest.dms import Checked, check_files, refusals_of, write_clean
@@ -280,7 +281,7 @@ def _replay_files(
         target = _target(declarations, source)
         files = [bronze[entry.path] for entry in several if entry.path in bronze]
         done = Harvest()
-        if isinstance(target, DmsTable) and several[0].path.startswith("bronze/dms/"):
+        if isinstance(target, DmsTable) and several[0].path.startswith(f"{DMS_ROOT}/"):
             # A refused LOAD file keeps its reload waiting: they are looked at together.
             held = [
                 file

@@ -92,6 +92,7 @@ def ingest(
     progress: Progress | None = None,
     confirm_reloads: Collection[str] = (),
     seconds: float = math.inf,
+    readers: Readers | None = None,
 ) -> IngestReport:
     """Find what is new in bronze; accept, consolidate or quarantine it, and say so.
 
@@ -100,6 +101,7 @@ def ingest(
     total). confirm_reloads: sources (dms.<schema>.<table>) whose waiting reload is complete, as
     somebody knows who started it. seconds: after so many no further source is begun once one has
     given something; each source is taken whole, as in any ingest of what has landed by then.
+    readers: those that were started early; this ingest ends them.
 
     Raises SynapseError for an empty lake, wrong declarations or a store that cannot be
     reached, LeaseHeldError while another ingest is at work; bad input is quarantined and raises
@@ -120,7 +122,7 @@ def ingest(
         # Records are trees: searching them for cycles doubles the time of parsing.
         with (
             failing(ledger, part_id, lake) as ending,
-            Readers(settings.processes) as readers,
+            readers or Readers(settings.processes) as reading,
             without_cycle_search(),
         ):
             recorded, resolutions = recover(lake, ledger, f"{part_id}-recovery", as_of_utc)
@@ -136,7 +138,7 @@ def ingest(
                 as_of_utc,
                 on_disk=loads,
                 recorded=recorded,
-                readers=readers,
+                readers=reading,
                 progress=progress,
                 confirmed=frozenset(confirm_reloads),
             )

@@ -12,7 +12,7 @@ from datetime import datetime
 import pyarrow.compute as pc
 
 from synapse.declarations import DmsTable, Topic
-from synapse.ingest.discover import DMS_ROOT, TOPICS_ROOT
+from synapse.ingest import DMS_ROOT, TOPICS_ROOT
 from synapse.ingest.epochs import CurrentEpoch
 from synapse.ingest.manifest import part_names, read_parts
 from synapse.ingest.model import Harvest, Kind, ManifestRow, Outcome, State

@@ -3,8 +3,9 @@
 The real models of silver on the local Athena (Trino), whose statistics are the physical bytes that
 Athena bills: they do not depend on the machine. Both lakes have the same number of rows a day and
 end at the same moment; the hour's changes go to keys of the last 30 days. The bar is 1.2 for all.
-Then the same hour with changes to older keys besides, and what each of them costs more. Takes a
-quarter of an hour on two idle cores; figures and what follows from them are in docs/scale.md.
+Then the hour's tests, which judge what landed in it, and all tests of all rows, as the day runs
+them; then an hour with changes to older keys besides, and what each of them costs more. Takes half
+an hour on two idle cores; figures and what follows from them are in docs/scale.md.
 
     python benchmarks/athena_bytes.py [SHORT LONG]        (days; 30 and 300 unless told)
 """
@@ -34,10 +35,12 @@ def main() -> None:
                 AthenaLake(f"bytes{days}", Path(folder) / str(days), days, MODELS)
                 for days in (short, long)
             ]
-            found = []
+            found, judged, judged_all = [], [], []
             for lake in lakes:
                 lake.prepare()
                 found.append(lake.hour())
+                judged.append(lake.tests(all_rows=False))
+                judged_all.append(lake.tests(all_rows=True))
             with_old = lakes[1].hour(old_changes=OLD_CHANGES)
         finally:
             bring_down(Path(folder) / "athena")
@@ -46,6 +49,10 @@ def main() -> None:
     for node in sorted(more, key=lambda name: -more[name]):
         print(_line(node, less.get(node, 0), more[node]))
     print(_line("all", sum(less.values()), sum(more.values())))
+    for name, (few, many) in {"its tests": judged, "all tests of all rows": judged_all}.items():
+        print(_line(f"{name} ({len(many)})", sum(few.values()), sum(many.values())))
+    for node in sorted(judged[1], key=lambda name: -judged[1][name])[:10]:
+        print(_line(node[-38:], judged[0].get(node, 0), judged[1][node]))
     extra = sum(with_old.values()) - sum(more.values())
     print(f"{OLD_CHANGES} changes of older messages: {extra / OLD_CHANGES / 1000:,.0f} kB each")
 

@@ -25,6 +25,7 @@ MODELS = (
     "stg_dms__messages",
     "hist_dms__messages",
     "base_kconnect__app_events",
+    "int_kconnect__event_months",
     "int_kconnect__identities",
     "stg_kconnect__app_events",
     "base_kconnect__conversation_messages",

@@ -40,6 +40,7 @@ def line_of(text: str, part: str) -> int:
     ("old", "new", "blamed", "says"),
     [
         ("selectors: [hourly]", "selectors: [hourli]", "[hourli]", "did you mean `hourly`"),
+        ("judges_since: daily", "judges_since: dayly", "dayly", "which is no schedule"),
         ("needs: [daily,", "needs: [dayly,", "needs: [dayly", "neither a schedule nor a selector"),
         ("timeout: 50m", "timeout: 50 minutes", "50 minutes", "for example 50m"),
         ("timeout: 50m", "timeuot: 50m", "timeuot", "did you mean `timeout`"),
@@ -66,7 +67,7 @@ def test_what_cannot_work_is_told_with_its_line(
     text = GOOD.replace(old, new, 1)
     if says == "scheduled twice":
         # The second of the two is to blame.
-        blamed = "selectors: [realtime]\n    table_groups: [lake]\n    timeout: 50m"
+        blamed = "selectors: [realtime]\n    judges_since: daily\n"
     with pytest.raises(SynapseError) as error:
         load_schedules(project(tmp_path, text))
     said = str(error.value)

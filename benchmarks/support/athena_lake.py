@@ -17,6 +17,7 @@ from synapse.athena.warehouse import AthenaWarehouse
 from synapse.cost.report import NodeCost, read_costs
 from synapse.ingest.service import ingest
 from synapse.project import find_project
+from synapse.runner.clock import naive_utc, utc_now
 from synapse.runner.dbt import DbtProject
 from synapse.runner.history import RunHistory
 from synapse.settings import Settings
@@ -40,12 +41,14 @@ class AthenaLake:
     models: Sequence[str]
     _sent: set[Path] = field(default_factory=set)
     _hours: int = 0
+    _prepared: datetime | None = None
 
     def prepare(self) -> None:
         """Land the history and build it."""
         with self._deployed():
             boto3.client("athena").create_work_group(Name=self.name)
             self._run(land_history(self.landing, self._origin, self.days), full=True)
+        self._prepared = naive_utc(utc_now())
 
     def hour(self, old_changes: int = 0) -> dict[str, int]:
         """Land the next hour and build it; returns bytes scanned by name of node.
@@ -60,6 +63,35 @@ class AthenaLake:
             for cost in self._run(span):
                 found[cost.name] = found.get(cost.name, 0) + cost.scanned_bytes
             return found
+
+    def tests(self, *, all_rows: bool) -> dict[str, int]:
+        """Run the hour's tests of the models; returns bytes scanned by name of test.
+
+        all_rows: judge the history too, by all tests, and not what landed since it was built.
+        """
+        with self._deployed():
+            settings, dbt, project = self._project()
+            dbt.judged_from = None if all_rows else self._prepared
+            left_out = [] if all_rows else ["--exclude", "tag:whole_history"]
+            arguments = ["test", "--exclude-resource-type", "unit_test", "--indirect-selection"]
+            run_id = uuid.uuid4().hex
+            history = RunHistory(settings.state)
+            history.start(run_id, "hourly", self.now.replace(tzinfo=UTC))
+            warehouse = AthenaWarehouse(settings, project, dbt)
+            warehouse.write_run_context(
+                run_id=run_id, as_of=self.now.replace(tzinfo=UTC), is_backfill=False
+            )
+            self._invoke(dbt, [*arguments, "cautious", "--select", *self.models, *left_out], run_id)
+            history.finish(run_id, "succeeded")
+            history.close()
+            warehouse.record_runs()
+            costs = [cost for cost in read_costs(settings.state) if cost.run_id == run_id]
+            return {cost.name: cost.scanned_bytes for cost in costs}
+
+    def _project(self) -> tuple[Settings, DbtProject, Path]:
+        settings = Settings.load(lake=f"s3://{BUCKET}/{self.name}", target="athena")
+        project = find_project()
+        return settings, DbtProject(settings, project), project
 
     @property
     def _origin(self) -> datetime:
@@ -96,10 +128,9 @@ class AthenaLake:
 
     def _run(self, span: Span, *, full: bool = False) -> list[NodeCost]:
         """What `synapse run hourly` does, for the models alone."""
-        settings = Settings.load(lake=f"s3://{BUCKET}/{self.name}", target="athena")
+        settings, dbt, project = self._project()
         settings.lake.mkdir(parents=True, exist_ok=True)
-        project, as_of, run_id = find_project(), span.end.replace(tzinfo=UTC), uuid.uuid4().hex
-        dbt = DbtProject(settings, project)
+        as_of, run_id = span.end.replace(tzinfo=UTC), uuid.uuid4().hex
         warehouse = AthenaWarehouse(settings, project, dbt)
         self._upload()
         history = RunHistory(settings.state)

@@ -78,14 +78,21 @@
 
 
 {# Where in the target the rows lie whose keys new rows name: {column, ranges, or_null}, as is_in_ranges
-   takes them. A number is found by itself; other keys by the months of the rows, of which nothing is
-   read but key and date. A row that moved to another month is found where it lies, not where it goes. #}
+   takes them. A number is found by itself; other keys by the months of the rows, which `meta.index` says
+   or a pass over key and date. A row that moved to another month is found where it lies, not where it goes. #}
 {% macro merge_bounds(tmp_relation, target_relation, keys, columns) -%}
     {%- set key = columns | selectattr('name', 'equalto', keys[0]) | first -%}
     {%- set ranges = value_ranges(tmp_relation, keys[0], key.dtype) -%}
     {%- set dated_by = dating_column() if ranges is none else none -%}
     {%- if dated_by is none -%}
         {%- do return({'column': keys[0], 'ranges': ranges, 'or_null': false}) -%}
+    {%- endif -%}
+    {%- if config.meta_get('index') -%}
+        {%- do return({
+            'column': dated_by,
+            'ranges': months_replaced(tmp_relation, keys[0], dated_by, config.meta_get('index')),
+            'or_null': true,
+        }) -%}
     {%- endif -%}
     {%- set named -%}
         exists (

@@ -115,26 +115,31 @@
 {%- endmacro %}
 
 {% macro athena__months_where(relation, dated_by, condition) -%}
+    {%- set months -%}
+        select date_trunc('month', existing.{{ dated_by }}) as month_start
+        from {{ relation }} as existing
+        where existing.{{ dated_by }} is not null
+            and {{ condition }}
+    {%- endset -%}
+    {%- do return(month_ranges(months)) -%}
+{%- endmacro %}
+
+
+{# Ranges of the months that a select names by their starts (timestamps); none where one is NULL. #}
+{% macro month_ranges(months) -%}
     {%- set listing -%}
-        with months as (
-
-            select distinct date_trunc('month', existing.{{ dated_by }}) as month_start
-            from {{ relation }} as existing
-            where existing.{{ dated_by }} is not null
-                and {{ condition }}
-
-        )
-
         select
             cast(cast(months.month_start as date) as varchar) as first_date,
             cast(
                 cast(months.month_start + interval '1' month - interval '1' day as date) as varchar
             ) as last_date
-        from months
+        from ({{ months }}) as months
+        group by months.month_start
         order by months.month_start
     {%- endset -%}
     {%- set ranges = [] -%}
     {%- for row in run_query(listing).rows -%}
+        {%- if row[0] is none -%}{%- do return(none) -%}{%- endif -%}
         {%- do ranges.append({
             'from': "timestamp '" ~ row[0] ~ " 00:00:00'",
             'to': "timestamp '" ~ row[1] ~ " 23:59:59.999999'",
@@ -144,13 +149,11 @@
 {%- endmacro %}
 
 
-{# A select of a column of the rows of a base model's files that this model has not taken up. #}
-{% macro pending_values(base, column) -%}
+{# SQL condition: a row of a base model is of a file that this model has not taken up. #}
+{% macro is_pending(base, qualifier) -%}
     {%- set range = pending_range(base.identifier, this.identifier) -%}
-    select newly.{{ column }}
-    from {{ base }} as newly
-    where newly._ingested_at between timestamp '{{ range.from }}' and timestamp '{{ range.to }}'
-        and newly._ingested_at in (
+    {{ qualifier }}._ingested_at between timestamp '{{ range.from }}' and timestamp '{{ range.to }}'
+        and {{ qualifier }}._ingested_at in (
             select pending.ingested_at
             from {{ files_pending(base.identifier, this.identifier) }} as pending
         )
@@ -160,18 +163,14 @@
 {# Months, as those of months_where, of all deliveries of what is newly delivered in a base model: of the
    rows whose `id_column` this model has not taken up yet. #}
 {% macro delivered_months(base, id_column, dated_by) -%}
-    {%- set condition = 'existing.' ~ id_column ~ ' in (' ~ pending_values(base, id_column) ~ ')' -%}
+    {%- set condition -%}
+        existing.{{ id_column }} in (
+            select newly.{{ id_column }}
+            from {{ base }} as newly
+            where {{ is_pending(base, 'newly') }}
+        )
+    {%- endset -%}
     {%- do return(months_where(base, dated_by, condition)) -%}
-{%- endmacro %}
-
-
-{# A select of the anonymous_id of all deliveries of newly delivered events; months: those of
-   delivered_months. #}
-{% macro delivered_visitors(base, months) -%}
-    select delivered.anonymous_id
-    from {{ base }} as delivered
-    where delivered.event_id in ({{ pending_values(base, 'event_id') }})
-        and {{ is_in_ranges('delivered.occurred_at', months, or_null=true) }}
 {%- endmacro %}
 
 

@@ -35,6 +35,23 @@
 {%- endmacro %}
 
 
+{# A number of 40 bits made of a text, which takes six bytes of a file where a random id takes twenty. Two
+   of 50 million texts that lie in a table share it with one of 5,000 sought in a quarter of all
+   searches: it says where to look, never what is meant.
+   Fails without: DuckDB reads hexadecimal digits by a cast, Trino by a function. #}
+{% macro narrow_number(expression) -%}
+    {{ return(adapter.dispatch('narrow_number', 'synapse')(expression)) }}
+{%- endmacro %}
+
+{% macro default__narrow_number(expression) -%}
+    cast('0x' || substr({{ identity_hex(expression) }}, 1, 10) as bigint)
+{%- endmacro %}
+
+{% macro athena__narrow_number(expression) -%}
+    from_base(substr({{ identity_hex(expression) }}, 1, 10), 16)
+{%- endmacro %}
+
+
 {# One text for one value of a declared type, the same on every engine, to be digested and never shown;
    NULL stays NULL. A timestamp is its microseconds: no engine writes a date faster. #}
 {% macro identity_text(column, data_type) -%}

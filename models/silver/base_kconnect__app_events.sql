@@ -4,6 +4,10 @@
    Rules: silver contract (redelivery). #}
 {{ topic_base(
     'app_events',
-    feeds=['int_kconnect__identities', 'stg_kconnect__app_events'],
+    feeds=[
+        'int_kconnect__event_months',
+        'int_kconnect__identities',
+        'stg_kconnect__app_events',
+    ],
     dated_by='occurred_at',
 ) }}

@@ -17,21 +17,9 @@ from {{ this }}
 where false
 {%- else %}
 {%- set base = ref('base_kconnect__app_events') %}
-{%- set considered_in = none %}
-{%- if scope == 'some' %}
-    {#- Step by step, so that each is asked of the months that the one before it led to. #}
-    {%- set visitors = delivered_visitors(base, delivered_months(base, 'event_id', 'occurred_at')) %}
-    {%- set named_in = months_where(base, 'occurred_at', 'existing.anonymous_id in (' ~ visitors ~ ')') %}
-    {%- set events %}
-        select named.event_id
-        from {{ base }} as named
-        where named.anonymous_id in ({{ visitors }})
-            and {{ is_in_ranges('named.occurred_at', named_in, or_null=true) }}
-    {%- endset %}
-    {%- set considered_in = months_where(
-        base, 'occurred_at', 'existing.event_id in (' ~ events ~ ')'
-    ) %}
-{%- endif %}
+{%- set index = ref('int_kconnect__event_months') %}
+{%- set considered_in = months_concerned(base, index, is_considered=true).considered
+    if scope == 'some' else none %}
 with deliveries as (
 
     select

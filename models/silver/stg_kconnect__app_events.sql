@@ -9,6 +9,9 @@
     partitioned_by=by_month_of('occurred_at'),
     on_schema_change='append_new_columns',
     post_hook="{{ mark_pending_seen('base_kconnect__app_events', this.identifier) }}",
+    meta={
+        'index': {'name': 'int_kconnect__event_months', 'base': 'base_kconnect__app_events'},
+    },
 ) }}
 {%- set scope = pending_scope('base_kconnect__app_events', 'stg_kconnect__app_events') %}
 {%- if scope == 'none' %}
@@ -17,15 +20,8 @@ from {{ this }}
 where false
 {%- else %}
 {%- set base = ref('base_kconnect__app_events') %}
-{%- set delivered_in = none %}
-{%- set revealed_in = none %}
-{%- if scope == 'some' %}
-    {%- set delivered_in = delivered_months(base, 'event_id', 'occurred_at') %}
-    {%- set visitors = delivered_visitors(base, delivered_in) %}
-    {%- set revealed_in = months_where(
-        this, 'occurred_at', 'existing.user_id is null and existing.anonymous_id in (' ~ visitors ~ ')'
-    ) %}
-{%- endif %}
+{%- set index = ref('int_kconnect__event_months') %}
+{%- set months = months_concerned(base, index) if scope == 'some' else {} %}
 with deliveries as (
 
     select
@@ -45,7 +41,7 @@ with deliveries as (
         _source_file,
         _ingested_at
     from {{ base }}
-    where {{ is_in_ranges('occurred_at', delivered_in, or_null=true) | indent(4) }}
+    where {{ is_in_ranges('occurred_at', months.get('delivered'), or_null=true) | indent(4) }}
 
 ),
 
@@ -111,7 +107,7 @@ revealed as (
         on known.event_id = newly_delivered.event_id
     where known.user_id is null
         and newly_delivered.event_id is null
-        and {{ is_in_ranges('known.occurred_at', revealed_in, or_null=true) | indent(8) }}
+        and {{ is_in_ranges('known.occurred_at', months.get('visited'), or_null=true) | indent(8) }}
 
 ),
 {% endif %}

@@ -7,6 +7,7 @@ import os
 import secrets
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -117,7 +118,9 @@ def duckdb_on_s3() -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def dbt_environment(settings: Settings, run_id: str | None) -> Iterator[None]:
+def dbt_environment(
+    settings: Settings, run_id: str | None, judged_from: datetime | None = None
+) -> Iterator[None]:
     """Set what the profile and the macros read, and put the environment back afterwards."""
     values = {
         "SYNAPSE_LAKE": settings.location,
@@ -136,6 +139,8 @@ def dbt_environment(settings: Settings, run_id: str | None) -> Iterator[None]:
     if run_id is not None:
         # This prefix reaches Jinja without becoming a parse dependency, as env_var() would.
         values["DBT_ENV_CUSTOM_ENV_SYNAPSE_RUN_ID"] = run_id
+    if judged_from is not None:
+        values["DBT_ENV_CUSTOM_ENV_SYNAPSE_JUDGED_FROM"] = f"{judged_from:%Y-%m-%d %H:%M:%S}"
     before = {name: os.environ.get(name) for name in values}
     os.environ.update(values)
     # dbt reads the custom variables once per process; a second run would pass for the first.
@@ -157,6 +162,8 @@ class DbtProject:
         self, settings: Settings, project_dir: Path, target_path: Path | None = None
     ) -> None:
         self._settings = settings
+        # Naive UTC: tests judge what landed since then; all where it is None.
+        self.judged_from: datetime | None = None
         self._project_dir = project_dir
         self._manifest: Manifest | None = None
         self._written: dict[str, Any] | None = None
@@ -245,7 +252,10 @@ class DbtProject:
         runner = dbtRunner(self._manifest, watchers)
         # A manifest is a million objects that live as long as the run: dbt spends a sixth of its
         # time searching them for cycles.
-        with dbt_environment(self._settings, run_id), without_cycle_search():
+        with (
+            dbt_environment(self._settings, run_id, self.judged_from),
+            without_cycle_search(),
+        ):
             command = [
                 # Nothing to the terminal, which is ours; all to the log file.
                 "--log-level", "none",

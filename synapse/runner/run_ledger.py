@@ -179,6 +179,25 @@ class RunLedger:
                     return cast("datetime", row.as_of)
         return None
 
+    def judged_until(self, schedule: str) -> datetime | None:
+        """Before which moment (naive UTC) all that landed was judged by a run of the schedule.
+
+        When its newest run that succeeded began, or the as-of of it where that is earlier: what
+        it then held is dated until there.
+        """
+        plans, runs = RUN_PLANS.c, SCHEDULE_RUNS.c
+        query = (
+            select(runs.started_at, runs.as_of, plans.covers)
+            .join(SCHEDULE_RUNS, runs.run_id == plans.run_id)
+            .where(runs.status == "succeeded")
+            .order_by(runs.started_at.desc())
+        )
+        with self._engine.connect() as connection:
+            for row in connection.execute(query):
+                if schedule in orjson.loads(row.covers):
+                    return cast("datetime", min(row.started_at, row.as_of))
+        return None
+
     def covered(self, as_of: datetime, timezone: str) -> Collection[str]:
         """The schedules that have run with success for the last date complete by `as_of`."""
         complete_date = last_complete_date(as_of, timezone)

@@ -158,6 +158,9 @@ class Work:
             maintain(self.settings, self.project_dir, self.run_id, self.progress)
         elif self.plan.builds:
             self._close_gates()
+            judges_all = self.plan.schedule.judges_since
+            if judges_all is not None and "--full-refresh" not in arguments:
+                self.dbt.judged_from = self.ledger.judged_until(judges_all)
         total = DbtResult()
         reports: list[StepReport] = []
         for position, step in enumerate(self.plan.steps):

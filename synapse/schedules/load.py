@@ -114,6 +114,12 @@ def _check_references(
                 f"schedule `{name}` needs `{need}`, which is neither a schedule nor a selector of "
                 f"selectors.yml{nearest(need, known)}",
             )
+    since = schedule.judges_since
+    if since is not None and since not in schedules.by_name:
+        raise SynapseError(
+            f"{document.at('schedules', name, 'judges_since')}: schedule `{name}` judges since "
+            f"`{since}`, which is no schedule{nearest(since, schedules.by_name)}"
+        )
     for number, group in enumerate(schedule.table_groups):
         if group not in schedules.table_groups or group in _TAKEN_GROUPS:
             raise refuse(

@@ -107,6 +107,7 @@ class Schedule(_Declared):
     ingest: Ingest = Ingest.none
     selectors: tuple[Name, ...] = ()
     needs: tuple[Name, ...] = ()
+    judges_since: Name | None = None
     retries: dict[ErrorClass, Annotated[int, Field(ge=1, le=10)]] = Field(default_factory=dict)
     catch_up: CatchUp = CatchUp.latest
     as_of_counts_by: Precision = Precision.hour

@@ -1,6 +1,8 @@
 {# Two relations name exactly the same keys; the conditions narrow either side. `to_key` lists the
-   other side's key columns, once for each place where it names keys. #}
+   other side's key columns, once for each place where it names keys. It proves the code that folds,
+   not what landed, and from no part of the rows: the hour leaves it to the day. #}
 {% test same_keys(model, key, to, to_key=none, row_condition='true', to_row_condition='true') %}
+{{ config(tags=['whole_history']) }}
 with left_keys as (
 
     select distinct {{ key | join(', ') }}

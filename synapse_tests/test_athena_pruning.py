@@ -17,6 +17,7 @@ from synapse.ingest.service import ingest
 from synapse.runner.context import write_run_context
 from synapse.runner.dbt import DbtProject
 from synapse.settings import Settings
+from synapse_tests.athena_client import Client
 from synapse_tests.athena_equality import Model, differences, glue_catalog
 from synapse_tests.lakes import PROJECT_DIR
 
@@ -51,10 +52,10 @@ def hours(lake: AthenaLake) -> tuple[dict[str, int], dict[str, int]]:
     return lake.hour(), lake.hour(old_changes=2)
 
 
-def size(name: str) -> int:
+def size(name: str, laid_out_by: str = "month") -> int:
     """Bytes of a table's data files."""
     table: Table = glue_catalog().load_table(("pruning_silver", name))
-    assert [str(field.transform) for field in table.spec().fields] == ["month"], name
+    assert [str(field.transform) for field in table.spec().fields] == [laid_out_by], name
     return int(sum(table.inspect.files()["file_size_in_bytes"].to_pylist()))
 
 
@@ -68,6 +69,21 @@ def test_an_hour_reads_of_each_table_no_more_than_the_months_of_its_keys(
     assert recent["stg_dms__messages"] < 1.5 * month
     assert recent["hist_dms__messages"] < 1.2 * (month + size("hist_dms__messages") / MONTHS)
     assert recent["base_kconnect__app_events"] < 0.5 * size("base_kconnect__app_events") / MONTHS
+
+
+def test_events_are_found_by_an_index_and_not_by_their_ids(
+    hours: tuple[dict[str, int], dict[str, int]],
+) -> None:
+    recent, old = hours
+    index = size("int_kconnect__event_months", laid_out_by="identity")
+    base = size("base_kconnect__app_events")
+    assert index < 0.1 * base
+    # Its numbers are read once, for all who ask; of the events' history nothing is.
+    assert recent["int_kconnect__event_months"] < 1.1 * index + 0.02 * base
+    assert recent["stg_kconnect__app_events"] < index + 0.5 * base / MONTHS
+    assert recent["int_kconnect__identities"] < index + 1.5 * base / MONTHS
+    # Deliveries of old events, and old visitors who sign in: of two months.
+    assert old["stg_kconnect__app_events"] - recent["stg_kconnect__app_events"] < 3 * base / MONTHS
 
 
 def test_a_change_of_an_old_key_costs_the_month_it_lies_in(
@@ -98,3 +114,22 @@ def test_what_is_left_unread_is_missed_by_no_table(
             for sentence in differences(Model("silver", name), catalog, embedded, "pruning_")
         ]
     assert not found
+
+
+def test_the_hours_tests_judge_what_landed_and_nothing_older(
+    athena: Instance, lake: AthenaLake, hours: tuple[dict[str, int], dict[str, int]]
+) -> None:
+    """Last: it leaves a row that does not belong there."""
+    assert hours
+    of_the_hour, of_the_day = lake.tests(all_rows=False), lake.tests(all_rows=True)
+    assert set(of_the_hour) < set(of_the_day)
+    assert not [name for name in of_the_hour if "has_every_" in name]
+    assert sum(of_the_hour.values()) < 0.1 * sum(of_the_day.values())
+    client = Client(athena.environment(), "pruning_silver")
+    client.run(
+        "insert into base_kconnect__app_events select * from base_kconnect__app_events "
+        "where _ingested_at = (select max(_ingested_at) from base_kconnect__app_events) limit 1",
+        WorkGroup=lake.name,
+    )
+    with pytest.raises(AssertionError, match="unique_base_kconnect__app_events__delivery_id"):
+        lake.tests(all_rows=False)

@@ -277,7 +277,10 @@ def test_only_a_later_run_of_its_like_makes_a_run_a_backfill(tmp_path: Path) -> 
             ledger.plan(connection, plan, as_of, settings.business_timezone)
         history.finish(schedule, status)
     found = {name: ledger.newest_as_of([name]) for name in ("hourly", "daily", "realtime")}
+    judged = {name: ledger.judged_until(name) for name in ("hourly", "daily", "realtime")}
     history.close()
+    # What a test may leave out was judged by a run that succeeded.
+    assert judged == found
     assert found == {
         "hourly": datetime(2026, 3, 1, 1, 5),
         "daily": datetime(2026, 3, 1),

@@ -107,7 +107,8 @@ def _grown(request: pytest.FixtureRequest, factory: pytest.TempPathFactory) -> D
     settings = lake_settings(root / "lake")
     last = DEFAULT_START + timedelta(days=build.days - 1)
     days = tuple(last - timedelta(days=STEPS - 1 - step) for step in range(STEPS))
-    copies = tuple(root / f"after-step-{step + 1}.duckdb" for step in range(STEPS))
+    # Each of the warehouse's own name: a view names its database, which is the file.
+    copies = tuple(root / f"after-step-{step + 1}" / "warehouse.duckdb" for step in range(STEPS))
     with built_once(root) as is_missing:
         if is_missing:
             source = root / "generated"
@@ -120,6 +121,7 @@ def _grown(request: pytest.FixtureRequest, factory: pytest.TempPathFactory) -> D
                 hazards=build.hazards,
             )
             for step, _ in grow(settings, Arrivals(source, settings.lake), build.days):
+                copies[step].parent.mkdir()
                 shutil.copy2(settings.warehouse, copies[step])
     return DailySteps(build, settings, PROJECT_DIR, days, copies)
 

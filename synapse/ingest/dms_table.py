@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from synapse.declarations import DmsTable
-from synapse.ingest.discover import DMS_ROOT, kind_of
+from synapse.ingest import DMS_ROOT
+from synapse.ingest.discover import kind_of
 from synapse.ingest.dms import (
     Checked,
     accept,

@@ -15,9 +15,9 @@ contender and its children, looked at twice a second, because looking stops who 
 Printed are the median seconds by the clock, each contender's ratio to `synapse ingest`, and its
 processor seconds, which busy neighbours disturb less.
 
-On 2 cores beside a test that kept one of them busy, 70,000 files (medians of 3): 5.3 s of
-`synapse ingest` (4.4 processor seconds, peak 323 MB), 1.5 s of reading (0.8), 15.7 s of polars
-(15.0, 2,758 MB), 44.8 s of pyarrow. 700,000 files: peak 350 MB.
+On 2 idle cores, 70,000 files (medians of 3): 3.6 s of `synapse ingest` (4.3 processor seconds, peak
+324 MB), 1.0 s of reading (0.8), 12.5 s of polars (20.1, 2,749 MB), 40.3 s of pyarrow. 700,000
+files: peak 350 MB.
 
     python benchmarks/small_files.py [--files N] [--records N] [--repeat N] [--no-duckdb]
 """

@@ -10,7 +10,7 @@ times. Physical limit: the rows of the new day. Rows are counted by blocks (Duck
 122,880 rows, or reads them), which is why a day should not be too small. Why models are not
 independent is told in docs/scale.md.
 
-    python -m benchmarks.daily_run [MESSAGES_A_DAY [SHORT_DAYS LONG_DAYS]]
+    python benchmarks/daily_run.py [MESSAGES_A_DAY [SHORT_DAYS LONG_DAYS]]
 """
 
 from __future__ import annotations

@@ -31,9 +31,8 @@
 
 {# Months, as ranges of months_where, that what has newly landed of events concerns: {delivered: of all
    deliveries of these events, visited: of all deliveries that name one of their visitors,
-   considered: of all deliveries of events that such a one names; visitors: a select of these
-   visitors' anonymous_id}. All of them none where nothing is gained by naming months.
-   is_considered: whether that is asked for.
+   considered: of all deliveries of events that such a one names}. All of them none where nothing is
+   gained by naming months. is_considered: whether that is asked for.
    Fails without: as value_ranges. #}
 {% macro months_concerned(base, index, is_considered=false) -%}
     {{ return(adapter.dispatch('months_concerned', 'synapse')(base, index, is_considered)) }}

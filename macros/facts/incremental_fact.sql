@@ -81,7 +81,7 @@
 {# The last select of an incremental fact: of the rows of CTE `computed`, those that are not in the table
    as they are; and of each row of the table that was not computed, its key alone. scope: what fact_scope
    said; where it is 'some', only rows that `touched` (an SQL condition on `existing`) names count. #}
-{% macro changed_rows(computed, scope, touched) -%}
+{% macro changed_rows(computed, scope, touched=none) -%}
     {%- if not fact_is_incremental() -%}
 select * from {{ computed }}
     {{ in_order_of_time(computed) }}

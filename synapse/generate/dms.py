@@ -41,6 +41,7 @@ from synapse.generate.landing import LandedFile
 from synapse.generate.sourcelog import SourceLog, known_keys, living_rows
 from synapse.generate.streams import Stream, Streams
 from synapse.generate.tables import SCHEMAS, change_schema, key_of
+from synapse.ingest import DMS_ROOT
 
 
 @dataclass(frozen=True)
@@ -114,12 +115,12 @@ def change_path(table: str, moment_us: int) -> str:
     """Path of a change file that was closed at a moment (milliseconds count)."""
     at = datetime.fromtimestamp(moment_us // 1_000 / 1_000, UTC)
     millis = moment_us // 1_000 % 1_000
-    return f"bronze/dms/synapse/{table}/{at:%Y/%m/%d/%Y%m%d-%H%M%S}{millis:03d}.parquet"
+    return f"{DMS_ROOT}/synapse/{table}/{at:%Y/%m/%d/%Y%m%d-%H%M%S}{millis:03d}.parquet"
 
 
 def load_path(table: str, number: int) -> str:
     """Path of a LOAD file; the counter is hexadecimal."""
-    return f"bronze/dms/synapse/{table}/LOAD{number:08X}.parquet"
+    return f"{DMS_ROOT}/synapse/{table}/LOAD{number:08X}.parquet"
 
 
 class DmsTask:

@@ -7,15 +7,14 @@ from datetime import UTC, datetime
 
 from synapse.generate.hazards import Fate
 from synapse.generate.landing import BadRecord, LandedFile
-
-PREFIX = "bronze/kconnect/topics"
+from synapse.ingest import TOPICS_ROOT
 
 
 def topic_path(topic: str, flushed_us: int, partition: int, offset: int) -> str:
     """Path of a file whose last record was written just before `flushed_us`."""
     at = datetime.fromtimestamp(flushed_us / 1_000_000 - 1, UTC)
     folder = f"year={at:%Y}/month={at:%m}/day={at:%d}/hour={at:%H}"
-    return f"{PREFIX}/{topic}/{folder}/{topic}+{partition}+{offset:010d}.json"
+    return f"{TOPICS_ROOT}/{topic}/{folder}/{topic}+{partition}+{offset:010d}.json"
 
 
 @dataclass(frozen=True)

@@ -66,9 +66,6 @@ class Readers:
         if _holds_many(lake / TOPICS_ROOT):
             self._start()
 
-    def _start(self) -> None:
-        self._readers = [_Reader() for _ in range(self._others)]
-
     def __exit__(
         self,
         kind: type[BaseException] | None,
@@ -110,6 +107,9 @@ class Readers:
                 waiting.append(read_files(job))
         while waiting:
             yield _result(waiting.popleft())
+
+    def _start(self) -> None:
+        self._readers = [_Reader() for _ in range(self._others)]
 
 
 def _holds_many(topics: Path) -> bool:

@@ -150,4 +150,4 @@ final as (
 
 )
 
-{{ changed_rows('final', 'all', []) }}
+{{ changed_rows('final', 'all') }}

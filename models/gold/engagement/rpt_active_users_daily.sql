@@ -183,4 +183,4 @@ final as (
 
 )
 
-{{ changed_rows('final', 'all', []) }}
+{{ changed_rows('final', 'all') }}

@@ -213,4 +213,4 @@ final as (
 
 )
 
-{{ changed_rows('final', 'all', []) }}
+{{ changed_rows('final', 'all') }}

@@ -143,4 +143,4 @@ final as (
 
 )
 
-{{ changed_rows('final', 'all', []) }}
+{{ changed_rows('final', 'all') }}

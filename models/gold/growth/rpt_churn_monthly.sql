@@ -246,4 +246,4 @@ final as (
 
 )
 
-{{ changed_rows('final', 'all', []) }}
+{{ changed_rows('final', 'all') }}

@@ -38,6 +38,19 @@ states as (
         ranked._happened_at
     from ranked
     where ranked._is_last
+    {%- if scope == 'all' %}
+    union all
+    select
+        {{ cdc_keys(table, 'ordered_plainly') }},
+        coalesce(ordered_plainly._living_pointer, ordered_plainly._pointer) as _values_pointer,
+        ordered_plainly._pointer,
+        ordered_plainly._op,
+        ordered_plainly._epoch,
+        ordered_plainly._stage,
+        ordered_plainly._happened_at
+    from {{ cdc_plainly_ordered(table) | indent(4) }} as ordered_plainly
+    where ordered_plainly._is_last
+    {%- endif %}
 
 ),
 {%- if scope == 'some' %}

@@ -1,6 +1,7 @@
 {# CTEs that cdc_placed reads: `chosen`, the keys in scope; `changes`, where few keys are affected what
-   orders their rows of base_; and the truncates. Ends with a comma. #}
-{% macro cdc_events(table, base, base_name, model_name, scope) -%}
+   orders their rows of base_; and the truncates. Ends with a comma. ranks_plainly: in a rebuild the keys
+   in scope are only those that `plain` (plain.sql) cannot order; compares_loads is for it. #}
+{% macro cdc_events(table, base, base_name, model_name, scope, ranks_plainly=false, compares_loads=false) -%}
 {%- set epochs = cdc_epochs(table) -%}
 {%- set reloads = epochs | rejectattr('instant', 'none') | list -%}
 {%- set truncate_files = cdc_truncate_files(table) -%}
@@ -51,31 +52,14 @@ changes as (
         on log._pointer = pending._pointer
 
 ),
+{%- elif ranks_plainly -%}
+{{ cdc_plain_ctes(table, base, truncate_files, reloads, compares_loads) }}
 {%- else -%}
 chosen as (
 
-    select {{ cdc_keys(table, 'logged') }}
-    from {{ base }} as logged
-    {%- if truncate_files | length > 0 %}
-    -- A truncate is an event of every key.
-    where logged._op <> 'T'
-    group by {{ cdc_keys(table, 'logged') }}
-    {%- else %}
-    group by {{ cdc_keys(table, 'logged') }}
-    having count(*) > 1
-        {%- if reloads %}
-        -- What is older than a reload may be absent from it.
-        or min({{ cdc_placed_epoch(epochs, 'logged._epoch', 'logged._committed_at') | indent(8) }})
-        < {{ reloads[-1].epoch }}
-        {%- endif %}
-    {%- endif %}
+    {{ cdc_keys_of_several(table, base, truncate_files, reloads) | indent }}
     union all
-    select
-        {%- for key in table.key %}
-        coalesce(moved._bi_{{ key }}, moved.{{ key }}) as {{ key }}{{ ',' if not loop.last }}
-        {%- endfor %}
-    from {{ base }} as moved
-    where {{ cdc_key_moved(table, 'moved') }}
+    {{ cdc_keys_left(table, base) | indent }}
 
 ),
 {%- endif %}
@@ -83,6 +67,45 @@ chosen as (
 
 {{ cdc_truncate_ctes(table, base, truncate_files) }}
 {%- endif %}
+{%- endmacro %}
+
+
+{# A select of the keys with more than one event, and of those that a truncate or the absence from a
+   reload may have deleted without naming them; with_swept: which of them are such (`_is_swept`). #}
+{% macro cdc_keys_of_several(table, base, truncate_files, reloads, with_swept=false) -%}
+{%- set is_older -%}
+min({{ cdc_placed_epoch(cdc_epochs(table), 'logged._epoch', 'logged._committed_at') }})
+        < {{ reloads[-1].epoch if reloads else 0 }}
+{%- endset -%}
+{%- set is_swept = 'true' if truncate_files else is_older if reloads else 'false' -%}
+select
+    {{ cdc_keys(table, 'logged') }}
+    {%- if with_swept %},
+    {{ is_swept | indent }} as _is_swept
+    {%- endif %}
+from {{ base }} as logged
+{%- if truncate_files %}
+-- A truncate is an event of every key.
+where logged._op <> 'T'
+group by {{ cdc_keys(table, 'logged') }}
+{%- else %}
+group by {{ cdc_keys(table, 'logged') }}
+having count(*) > 1
+    {%- if reloads %}
+    or {{ is_swept | indent }}
+    {%- endif %}
+{%- endif %}
+{%- endmacro %}
+
+
+{# A select of the keys that a row was moved from. #}
+{% macro cdc_keys_left(table, base) -%}
+select
+    {%- for key in table.key %}
+    coalesce(moved._bi_{{ key }}, moved.{{ key }}) as {{ key }}{{ ',' if not loop.last }}
+    {%- endfor %}
+from {{ base }} as moved
+where {{ cdc_key_moved(table, 'moved') }}
 {%- endmacro %}
 
 

@@ -138,6 +138,17 @@ versions as (
         bounded._valid_to
     from bounded
     where bounded._op <> 'D'
+    {%- if scope == 'all' %}
+    union all
+    select
+        {{ cdc_keys(table, 'ordered_plainly') }},
+        ordered_plainly._pointer,
+        cast(ordered_plainly._version as bigint) as _version,
+        ordered_plainly._happened_at as _valid_from,
+        ordered_plainly._next_happened_at as _valid_to
+    from {{ cdc_plainly_ordered(table) | indent(4) }} as ordered_plainly
+    where ordered_plainly._op <> 'D'
+    {%- endif %}
 
 )
 

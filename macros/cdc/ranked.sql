@@ -13,14 +13,16 @@
    Keys in scope are in `chosen`. Where few keys are affected ('some') these are they: the pending
    files' rows are found by their time of ingest, then one pass over the key column (and one over the
    before images, nearly all NULL) leads to the rows of those keys, of which nothing is read but what
-   orders them. In a rebuild ('all') they are the keys with more than one event; a key with one needs no
-   order, and cdc_lone gives its row as it stands. #}
+   orders them. In a rebuild ('all') they are the keys that plain.sql leaves; a key with one event needs
+   no order at all, and cdc_lone gives its row as it stands. #}
 {% macro cdc_ranked(table, base, base_name, model_name, scope, compares_loads=false) -%}
 {%- set epochs = cdc_epochs(table) -%}
 {%- set reloads = epochs | rejectattr('instant', 'none') | list -%}
 {%- set has_updated_at = 'updated_at' in cdc_column_names(table) -%}
 {%- set order_columns = ['_epoch', '_stage', '_order_seq', '_order_at'] -%}
-{{ cdc_events(table, base, base_name, model_name, scope) }}
+{{ cdc_events(
+    table, base, base_name, model_name, scope, ranks_plainly=true, compares_loads=compares_loads
+) }}
 
 -- Changes whose order is not told by what orders changes.
 tied as (
@@ -176,38 +178,6 @@ ranked as (
 {%- endmacro %}
 
 
-{# A select of the base rows of a rebuild that are the only event of their key: `lone`, with their place
-   as ranked rows have it. #}
-{% macro cdc_lone(table, base) -%}
-select
-    lone.*,
-    {{ cdc_place(cdc_epochs(table), 'lone') | indent }}
-from (
-
-    select
-        {%- for name in cdc_column_names(table) %}
-        single.{{ name }},
-        {%- endfor %}
-        single._change_id,
-        single._op,
-        single._epoch as _load_epoch,
-        single._change_seq,
-        single._committed_at,
-        single._source_file,
-        single._ingested_at
-    from {{ base }} as single
-    -- Not `not exists`, for which DuckDB collects all keys of the table once more.
-    left join (select distinct {{ cdc_keys(table, 'chosen') }} from chosen) as ordered_keys
-        on {{ cdc_key_match(table, 'single', 'ordered_keys') }}
-    where ordered_keys.{{ table.key[0] }} is null
-    {%- if cdc_truncate_files(table) | length > 0 %}
-        and single._op <> 'T'
-    {%- endif %}
-
-) as lone
-{%- endmacro %}
-
-
 {# SQL: what the events of one key are ordered by. #}
 {% macro cdc_order(qualifier) %}
 {{ qualifier }}._epoch,
@@ -242,13 +212,13 @@ case when {{ qualifier }}._change_seq is null then {{ qualifier }}._committed_at
 
 
 {# SQL: epoch, stage (0 absence, 1 load, 2 change) and instant of an event. #}
-{% macro cdc_place(epochs, qualifier) -%}
-cast({{ cdc_placed_epoch(epochs, qualifier ~ '._load_epoch', qualifier ~ '._committed_at') }}
-    as bigint) as _epoch,
-case when {{ qualifier }}._load_epoch is not null then 1 else 2 end as _stage,
+{% macro cdc_place(epochs, qualifier, load_epoch='_load_epoch') -%}
+{%- set load_epoch = qualifier ~ '.' ~ load_epoch -%}
+cast({{ cdc_placed_epoch(epochs, load_epoch, qualifier ~ '._committed_at') }} as bigint) as _epoch,
+case when {{ load_epoch }} is not null then 1 else 2 end as _stage,
 case
-    when {{ qualifier }}._load_epoch is not null
-        then {{ cdc_instant_of(epochs, qualifier ~ '._load_epoch') | indent(8) }}
+    when {{ load_epoch }} is not null
+        then {{ cdc_instant_of(epochs, load_epoch) | indent(8) }}
     else {{ qualifier }}._committed_at
 end as _happened_at
 {%- endmacro %}

@@ -1,0 +1,125 @@
+{# CTEs of a rebuild: `several`, the keys with more than one event; `plain`, their changes in order, by what
+   orders changes and nothing else; and `chosen`, the keys for which that is not enough, which go through
+   cdc_ranked: two changes under one order, a key that its row was moved from, that a truncate or a reload
+   swept, and for versions (compares_loads) an instant that is not later than the one before, or a load row
+   that may repeat what it follows. Ends with a comma.
+   Those are few. All others need neither a digest nor a search for ties: one window over narrow rows
+   tells their states and versions, and two changes of one order by their equal rank. #}
+{% macro cdc_plain_ctes(table, base, truncate_files, reloads, compares_loads) -%}
+several as (
+
+    {{ cdc_keys_of_several(table, base, truncate_files, reloads, with_swept=true) | indent }}
+
+),
+
+plain as (
+
+    select
+        {{ cdc_keys(table, 'lined') }},
+        lined._pointer,
+        lined._op,
+        lined._epoch,
+        lined._stage,
+        lined._happened_at,
+        lead(lined._op) over key_order is null as _is_last,
+        {%- if compares_loads %}
+        sum(case when lined._op <> 'D' then 1 else 0 end) over (
+            key_order rows between unbounded preceding and current row
+        ) as _version,
+        lead(lined._happened_at) over key_order as _next_happened_at,
+        rank() over key_order <> row_number() over key_order
+        or coalesce(lead(lined._happened_at) over key_order <= lined._happened_at, false)
+        or (lined._stage = 1 and row_number() over key_order > 1) as _is_doubtful
+        {%- else %}
+        {{ last_known("case when lined._op <> 'D' then lined._pointer end", 'key_order')
+            | indent(8) }} as _living_pointer,
+        rank() over key_order <> row_number() over key_order as _is_doubtful
+        {%- endif %}
+    from (
+
+        select
+            {{ cdc_keys(table, 'arrived') }},
+            {{ row_pointer('arrived') }} as _pointer,
+            arrived._op,
+            {{ cdc_place(cdc_epochs(table), 'arrived', '_epoch') | indent(12) }},
+            {{ cdc_order_of(table, 'arrived') | indent(12) }}
+        from {{ base }} as arrived
+        -- Not `exists`, for which DuckDB collects all keys of the table once more.
+        inner join several
+            on {{ cdc_key_match(table, 'several', 'arrived') }}
+        where not several._is_swept
+
+    ) as lined
+    window key_order as (
+        partition by {{ cdc_keys(table, 'lined') }}
+        order by
+            lined._epoch,
+            lined._stage,
+            lined._order_seq,
+            lined._order_at nulls first
+    )
+
+),
+
+chosen as (
+
+    select {{ cdc_keys(table, 'plain') }}
+    from plain
+    where plain._is_doubtful
+    union all
+    select {{ cdc_keys(table, 'several') }}
+    from several
+    where several._is_swept
+    union all
+    {{ cdc_keys_left(table, base) | indent }}
+
+),
+{%- endmacro %}
+
+
+{# A relation: the rows of `plain` of the keys that need nothing more. #}
+{% macro cdc_plainly_ordered(table) -%}
+(
+    select plain.*
+    from plain
+    -- Not `not exists`, as above.
+    left join (select distinct {{ cdc_keys(table, 'chosen') }} from chosen) as doubtful_keys
+        on {{ cdc_key_match(table, 'plain', 'doubtful_keys') }}
+    where doubtful_keys.{{ table.key[0] }} is null
+)
+{%- endmacro %}
+
+
+{# A select of the base rows of a rebuild that are the only event of their key: `lone`, with their place
+   as ranked rows have it. #}
+{% macro cdc_lone(table, base) -%}
+select
+    lone.*,
+    {{ cdc_place(cdc_epochs(table), 'lone') | indent }}
+from (
+
+    select
+        {%- for name in cdc_column_names(table) %}
+        single.{{ name }},
+        {%- endfor %}
+        single._change_id,
+        single._op,
+        single._epoch as _load_epoch,
+        single._change_seq,
+        single._committed_at,
+        single._source_file,
+        single._ingested_at
+    from {{ base }} as single
+    left join (
+        select {{ cdc_keys(table, 'several') }} from several
+        union distinct
+        select {{ cdc_keys(table, 'chosen') }} from chosen
+    ) as ordered_keys
+        on {{ cdc_key_match(table, 'single', 'ordered_keys') }}
+    where ordered_keys.{{ table.key[0] }} is null
+    {%- if cdc_truncate_files(table) | length > 0 %}
+        and single._op <> 'T'
+    {%- endif %}
+
+) as lone
+{%- endmacro %}

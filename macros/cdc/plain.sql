@@ -1,8 +1,8 @@
 {# CTEs of a rebuild: `several`, the keys with more than one event; `plain`, their changes in order, by what
    orders changes and nothing else; and `chosen`, the keys for which that is not enough, which go through
    cdc_ranked: two changes under one order, a key that its row was moved from, that a truncate or a reload
-   swept, and for versions (compares_loads) an instant that is not later than the one before, or a load row
-   that may repeat what it follows. Ends with a comma.
+   swept, and for versions (compares_loads) an instant that is not later than the one before, as that of
+   a second load row is. Ends with a comma.
    Those are few. All others need neither a digest nor a search for ties: one window over narrow rows
    tells their states and versions, and two changes of one order by their equal rank. #}
 {% macro cdc_plain_ctes(table, base, truncate_files, reloads, compares_loads) -%}
@@ -29,7 +29,7 @@ plain as (
         lead(lined._happened_at) over key_order as _next_happened_at,
         rank() over key_order <> row_number() over key_order
         or coalesce(lead(lined._happened_at) over key_order <= lined._happened_at, false)
-        or (lined._stage = 1 and row_number() over key_order > 1) as _is_doubtful
+            as _is_doubtful
         {%- else %}
         {{ last_known("case when lined._op <> 'D' then lined._pointer end", 'key_order')
             | indent(8) }} as _living_pointer,

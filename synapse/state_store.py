@@ -109,7 +109,13 @@ def make_tables(engine: Engine, tables: MetaData) -> None:
         reraise=True,
     ):
         with attempt:
-            tables.create_all(engine)
+            if tables.tables.keys() <= set(inspect(engine).get_table_names()):
+                return
+            with engine.begin() as connection:
+                if engine.dialect.name == "sqlite":
+                    # Else SQLite ends a transaction, and waits for the disk, with each of them.
+                    connection.exec_driver_sql("begin immediate")
+                tables.create_all(connection)
 
 
 def make_indexes(engine: Engine, *tables: Table) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from itertools import islice, repeat
-from typing import NamedTuple
 
 from synapse.ingest.ledger import Ledger
 from synapse.ingest.ledger_rows import FileRow, FileRows, file_row
@@ -16,15 +15,8 @@ _PER_TRANSACTION = 10_000
 # Files settled lately: more than readers and the buffer hold, whose rows no query finds yet.
 _REMEMBERED = 40_000
 _READ = (State.ACCEPTED, State.DUPLICATE)
-
-
-class _Recent(NamedTuple):
-    """A file that was settled lately."""
-
-    source: str
-    name: str
-    path: str
-    landed: int
+# Of a file that was settled lately: source, name, path, and how many records landed.
+_Recent = tuple[str, str, str, int]
 
 
 class Claims:
@@ -47,9 +39,9 @@ class Claims:
         """Records landed by path, of files of the same name and bytes that were added lately."""
         wanted = outcome.source, outcome.file.name
         return {
-            file.path: file.landed
-            for file in self._recent.get(outcome.sha256, ())
-            if (file.source, file.name) == wanted
+            path: landed
+            for source, name, path, landed in self._recent.get(outcome.sha256, ())
+            if (source, name) == wanted
         }
 
     def add(self, outcome: Outcome) -> None:
@@ -57,7 +49,7 @@ class Claims:
         self.note(outcome)
         row = file_row(outcome, self._run_id)
         self._rows.add(row)
-        seen = _Recent(row.source, row.name, row.path, row.landed)
+        seen = row.source, row.name, row.path, row.landed
         self._recent[row.sha256] = (*self._recent.get(row.sha256, ()), seen)
         self._settle()
 
@@ -90,7 +82,7 @@ class Claims:
             marks.partitions,
             marks.offsets,
         )
-        seen = map(_Recent, repeat(source), names, paths, marks.landed)
+        seen = zip(repeat(source, len(names)), names, paths, marks.landed, strict=True)
         self._recent.update(zip(marks.digests, zip(seen, strict=True), strict=True))
         for partition, first, landed in zip(
             marks.partitions, marks.offsets, marks.landed, strict=True
@@ -126,6 +118,11 @@ class Claims:
             self._refusals += some
             if len(self._refusals) >= _PER_TRANSACTION:
                 self.flush()
+
+    def finish(self) -> None:
+        """Write what is left; from now on the ledger knows every file."""
+        self.flush()
+        self._recent.clear()
 
     def flush(self) -> None:
         """Write what is gathered."""

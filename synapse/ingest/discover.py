@@ -14,6 +14,7 @@ from synapse.errors import SynapseError
 from synapse.ingest import DMS_ROOT, TOPICS_ROOT
 from synapse.ingest.ledger import Ledger
 from synapse.ingest.model import BronzeFile, Kind
+from synapse.ingest.readers import Readers
 from synapse.lake import Lake
 
 # DMS counts LOAD files in hexadecimal: ...09, 0A.
@@ -28,20 +29,24 @@ Stat = tuple[str, int, str]  # path, size, etag
 class Listing:
     """One look at bronze. since: dated folders before it are left out (None: a sweep of all).
 
-    files: how many were listed. dms_paths: paths of those that DMS landed. unknown: undeclared
-    sources and how many files they hold; they are reported, not refused.
+    readers: those that may have listed some of it already. files: how many were listed. dms_paths:
+    paths of those that DMS landed. unknown: undeclared sources and how many files they hold; they
+    are reported, not refused.
     """
 
     lake: Lake
     declarations: Declarations
     since: date | None
+    readers: Readers = field(default_factory=Readers)
     files: int = 0
     dms_paths: set[str] = field(default_factory=set)
     unknown: dict[str, int] = field(default_factory=lambda: defaultdict(int))
 
     def below(self, folder: str) -> Iterator[BronzeFile]:
         """Files below a folder, counted a thousand at a time."""
-        return chain.from_iterable(self._counted(self.lake.listing(folder, self.since)))
+        return chain.from_iterable(
+            self._counted(self.readers.listed(self.lake, folder, self.since))
+        )
 
     def _counted(self, listed: Iterator[BronzeFile]) -> Iterator[list[BronzeFile]]:
         while some := list(islice(listed, _FILES_COUNTED)):

@@ -7,37 +7,39 @@ from __future__ import annotations
 
 import gc
 import os
-import pickle
 import signal
-from multiprocessing.connection import Connection
+import socket
 from queue import SimpleQueue
 from threading import Thread
 
 from synapse.errors import SynapseError
 from synapse.ingest.arrow import prepare_arrow
-from synapse.ingest.readers import Failure
+from synapse.ingest.channel import Channel
+from synapse.ingest.companion import Failure
 from synapse.ingest.reading import ReadJob, ReadResult, read_files
+
+_Answer = ReadResult | Failure
 
 
 def main(descriptor: int) -> None:
     """Read until the ingest hangs up, also because it was killed: no reader is left behind."""
     # Ctrl-C reaches every process of a terminal; the ingest says what to do.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    connection = Connection(descriptor)
+    channel = Channel(socket.socket(fileno=descriptor))
     jobs: SimpleQueue[ReadJob] = SimpleQueue()
-    results: SimpleQueue[bytes] = SimpleQueue()
+    results: SimpleQueue[_Answer] = SimpleQueue()
 
     def receive() -> None:
         try:
             while True:
-                jobs.put(pickle.loads(connection.recv_bytes()))
+                jobs.put(channel.receive())
         except (EOFError, OSError):
             os._exit(0)
 
     def send() -> None:
         try:
             while True:
-                connection.send_bytes(results.get())
+                _send(channel, results.get())
         except OSError:
             os._exit(0)
 
@@ -48,18 +50,21 @@ def main(descriptor: int) -> None:
     for work in (receive, send):
         Thread(target=work, daemon=True).start()
     while True:
-        job = jobs.get()
-        results.put(_answer(job))
+        results.put(_answer(jobs.get()))
 
 
-def _answer(job: ReadJob) -> bytes:
-    answer: ReadResult | Failure
+def _answer(job: ReadJob) -> _Answer:
     try:
-        answer = read_files(job)
+        return read_files(job)
     except Exception as error:
-        answer = Failure(error)
+        return Failure(error)
+
+
+def _send(channel: Channel, answer: _Answer) -> None:
     try:
-        return pickle.dumps(answer, pickle.HIGHEST_PROTOCOL)
+        channel.send(answer)
+    except OSError:
+        raise
     except Exception as error:  # an exception of a library need not be one that travels
         told = answer.error if isinstance(answer, Failure) else error
-        return pickle.dumps(Failure(SynapseError(f"{type(told).__name__}: {told}")))
+        channel.send(Failure(SynapseError(f"{type(told).__name__}: {told}")))

@@ -7,26 +7,25 @@ does, nothing is loaded here that takes long, so that the others can be started 
 from __future__ import annotations
 
 import os
-import pickle
-import socket
-import subprocess
-import sys
 from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from itertools import chain
-from multiprocessing.connection import Connection
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from synapse.errors import SynapseError
 from synapse.ingest import TOPICS_ROOT
+from synapse.ingest.companion import Companion
+from synapse.ingest.early_listing import EarlyListing
 
 if TYPE_CHECKING:
-    from synapse.ingest.reading import ReadJob, ReadResult
+    from datetime import date
 
-_START = "synapse.ingest.reader_start"
+    from synapse.ingest.model import BronzeFile
+    from synapse.ingest.reading import ReadJob, ReadResult
+    from synapse.lake import Lake
+
+_PROCESS = "synapse.ingest.reader_start"
 # Below this, other processes would take longer to start than to read.
 _BYTES_WORTH_PROCESSES = 4 * 1024 * 1024
 _JOBS_WORTH_PROCESSES = 8
@@ -37,13 +36,6 @@ _MOST_PROCESSES = 16
 _JOBS_PER_READER = 3
 
 
-@dataclass(frozen=True)
-class Failure:
-    """What reading raised in another process."""
-
-    error: Exception
-
-
 class Readers:
     """Reads jobs, in this process or, once there is enough to read, in several; a context."""
 
@@ -52,19 +44,29 @@ class Readers:
         self._others = min(processes, _MOST_PROCESSES) - 1
         self._readers: list[_Reader] = []
         self._seen_bytes = 0
+        self._listing: EarlyListing | None = None
 
     def __enter__(self) -> Readers:
         """Nothing more to do: the processes start when they are needed."""
         return self
 
-    def start_early(self, lake: Path) -> None:
+    def start_early(self, lake: Path, *, lists: bool = False) -> None:
         """Start the processes before this one has loaded what it needs, if there may be much to do.
 
         How many files the newest folders of the lake hold is a guess, which costs a third of a
-        second of a processor where none of them is new.
+        second of a processor where none of them is new. lists: all of a topic is to be listed, for
+        which one more process is started.
         """
-        if _holds_many(lake / TOPICS_ROOT):
+        topic = _topic_of_many(lake)
+        if topic is not None and self._others:
+            if lists:
+                self._listing = EarlyListing(lake, f"{TOPICS_ROOT}/{topic}")
             self._start()
+
+    def listed(self, lake: Lake, folder: str, since: date | None) -> Iterator[BronzeFile]:
+        """What the lake lists, from where it may have been listed already."""
+        early = None if self._listing is None else self._listing.take(lake, folder, since)
+        return lake.listing(folder, since) if early is None else early
 
     def __exit__(
         self,
@@ -75,6 +77,8 @@ class Readers:
         """End the processes."""
         for reader in self._readers:
             reader.end()
+        if self._listing is not None:
+            self._listing.end()
 
     def read(self, jobs: Iterable[ReadJob]) -> Iterator[ReadResult]:
         """Yield results in the order of the jobs, so that the same files make the same parts.
@@ -112,12 +116,14 @@ class Readers:
         self._readers = [_Reader() for _ in range(self._others)]
 
 
-def _holds_many(topics: Path) -> bool:
+def _topic_of_many(lake: Path) -> str | None:
+    """The first topic whose newest folder promises much."""
     try:
-        folders = [entry.path for entry in list(os.scandir(topics)) if entry.is_dir()]
-        return any(_files_of_newest(folder) >= _FILES_WORTH_PROCESSES for folder in folders)
+        folders = sorted(entry.path for entry in os.scandir(lake / TOPICS_ROOT) if entry.is_dir())
+        many = (path for path in folders if _files_of_newest(path) >= _FILES_WORTH_PROCESSES)
+        return next(map(os.path.basename, many), None)
     except OSError:
-        return False  # whatever it is, listing the lake says it better
+        return None  # whatever it is, listing the lake says it better
 
 
 def _files_of_newest(folder: str) -> int:
@@ -128,57 +134,27 @@ def _files_of_newest(folder: str) -> int:
 
 
 def _is_ready(one: _Reader | ReadResult) -> bool:
-    return not isinstance(one, _Reader) or one.connection.poll()
+    return not isinstance(one, _Reader) or one.has_answer()
 
 
 def _result(one: _Reader | ReadResult) -> ReadResult:
     return one.finish() if isinstance(one, _Reader) else one
 
 
-class _Reader:
-    """Another process. jobs: how many it has not given back."""
+class _Reader(Companion):
+    """A process that reads. jobs: how many it has not given back."""
 
     def __init__(self) -> None:
-        ours, theirs = socket.socketpair()
-        with theirs:
-            # Not forked: this process has threads of DuckDB and Arrow, which a fork breaks.
-            self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", _START, str(theirs.fileno())],
-                stdin=subprocess.DEVNULL,
-                env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-                pass_fds=[theirs.fileno()],
-            )
-        self.connection = Connection(ours.detach())
+        super().__init__(_PROCESS)
         self.jobs = 0
 
     def begin(self, job: ReadJob) -> None:
         """Hand over a job."""
-        try:
-            self.connection.send_bytes(pickle.dumps(job, pickle.HIGHEST_PROTOCOL))
-        except OSError as error:
-            raise self._ended() from error
+        self.tell(job)
         self.jobs += 1
 
     def finish(self) -> ReadResult:
         """Wait for the oldest job's result."""
-        try:
-            answer: ReadResult | Failure = pickle.loads(self.connection.recv_bytes())
-        except (EOFError, OSError) as error:
-            raise self._ended() from error
-        if isinstance(answer, Failure):
-            raise answer.error
+        result: ReadResult = self.answer()
         self.jobs -= 1
-        return answer
-
-    def end(self) -> None:
-        """Hang up, upon which the process ends."""
-        self.connection.close()
-        self._process.wait()
-
-    def _ended(self) -> SynapseError:
-        code = self._process.wait()
-        return SynapseError(
-            f"A process that reads files ended by itself (exit code {code}"
-            f"{': memory ran out, probably' if code == -9 else ''}); nothing was accepted. Run "
-            "`synapse ingest` again, with SYNAPSE_PROCESSES=1 to read in one process."
-        )
+        return result

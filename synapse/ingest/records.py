@@ -24,6 +24,7 @@ WHOLE_BYTES = 8 * 1024 * 1024
 # event. They are read in pieces, so that what is wrong with them does not fill memory.
 MOST_RECORDS = 100_000
 BOM = b"\xef\xbb\xbf"
+_IDENTITY = re.compile(r"[+]([0-9]+)[+]([0-9]+)(?:[.][^/+\n]*)?$", re.MULTILINE)
 _PARTITION_FOLDER = re.compile(r"/partition=([0-9]+)/")
 _DECODER = json.JSONDecoder(strict=False)
 _loads = orjson.loads
@@ -53,6 +54,17 @@ def kafka_identity(path: str) -> tuple[int | None, int | None]:
             return int(partition), int(offset)
     folder = _PARTITION_FOLDER.search(path)
     return int(folder[1]) if folder else None, None
+
+
+def kafka_identities(paths: list[str]) -> tuple[list[int | None], list[int | None]]:
+    """Partitions and offsets as kafka_identity tells them, of many paths in one go."""
+    joined = "\n".join(paths)
+    found = _IDENTITY.findall(joined)
+    if len(found) == len(paths) == joined.count("\n") + 1:
+        partitions, offsets = zip(*found, strict=True)
+        return list(map(int, partitions)), list(map(int, offsets))
+    pairs = [kafka_identity(path) for path in paths]
+    return [partition for partition, _ in pairs], [offset for _, offset in pairs]
 
 
 def unzip(data: bytes, limit: int = WHOLE_BYTES) -> bytes:

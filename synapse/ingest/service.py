@@ -128,7 +128,7 @@ def ingest(
             recorded, resolutions = recover(lake, ledger, f"{part_id}-recovery", as_of_utc)
             is_sweep = ledger.sweep_is_due(as_of_utc) if sweep is None else sweep
             lookback = as_of_utc.date() - timedelta(days=settings.lookback_days)
-            listing = Listing(lake, declarations, None if is_sweep else lookback)
+            listing = Listing(lake, declarations, None if is_sweep else lookback, reading)
             tables, loads = listing.tables(ledger)
             work = new_work(
                 settings,
@@ -306,7 +306,7 @@ def commit(
     counts = dict(work.claims.counts)
     if harvest.refusals:
         work.refusals.add(harvest.refusals)
-    work.claims.flush()
+    work.claims.finish()
     work.refusals.finish()
     if before_ledger is not None:
         before_ledger()

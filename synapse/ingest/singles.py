@@ -14,7 +14,7 @@ import orjson
 
 from synapse.ingest.consolidate import Converter, Origins
 from synapse.ingest.model import BronzeFile, Marks, State
-from synapse.ingest.records import kafka_identity
+from synapse.ingest.records import kafka_identities
 from synapse.ingest.shapes import Batch, Rowset
 
 _SUFFIXES = (".json", ".jsonl", ".ndjson")
@@ -48,9 +48,7 @@ def read_singles(
     count = len(files)
     if len(values) != count:
         return None
-    identities = [kafka_identity(path) for path in paths]
-    partitions = [partition for partition, _ in identities]
-    offsets = [offset for _, offset in identities]
+    partitions, offsets = kafka_identities(paths)
     batch = _Singles(values=values, data=data)
     rowsets = converter.well(batch, Origins(paths, [1] * count, partitions, offsets))
     if rowsets is None:

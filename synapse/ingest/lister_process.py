@@ -1,0 +1,68 @@
+"""What lists a folder for an ingest: `python -m synapse.ingest.lister_process FD ROOT FOLDER`.
+
+FD is one end of a channel (companion.py). See early_listing.py.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import socket
+import sys
+from pathlib import Path
+from queue import Queue
+from threading import Thread
+
+from synapse.ingest.channel import Channel
+from synapse.ingest.companion import Failure
+from synapse.ingest.early_listing import Finished, Listed
+from synapse.ingest.model import BronzeFile
+from synapse.lake import LocalLake
+
+_FILES_AT_ONCE = 1_000
+# So many of them wait until they are wanted; then this waits.
+_WAITING = 100
+
+Piece = Listed | Finished | Failure
+
+
+def main(descriptor: int, root: Path, folder: str) -> None:
+    """List until all is told, or the ingest hangs up."""
+    # Ctrl-C reaches every process of a terminal; the ingest says what to do.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    gc.disable()
+    channel = Channel(socket.socket(fileno=descriptor))
+    pieces: Queue[Piece] = Queue(_WAITING)
+    # On a thread: it need not wait for an ingest that is not ready to take what there is.
+    Thread(target=_list, args=(LocalLake(root), folder, pieces), daemon=True).start()
+    try:
+        while True:
+            piece = pieces.get()
+            channel.send(piece)
+            if not isinstance(piece, Listed):
+                break
+    except OSError:
+        pass
+    os._exit(0)
+
+
+def _list(lake: LocalLake, folder: str, pieces: Queue[Piece]) -> None:
+    try:
+        for files in lake.by_folder(folder):
+            for start in range(0, len(files), _FILES_AT_ONCE):
+                pieces.put(_listed(files[start : start + _FILES_AT_ONCE]))
+        pieces.put(Finished(lake.passed_over))
+    except Exception as error:
+        pieces.put(Failure(error))
+
+
+def _listed(files: list[BronzeFile]) -> Listed:
+    """Files of one folder, of which there is one at least."""
+    paths, sizes, etags = zip(*files, strict=True)
+    folder = files[0].path[: -len(files[0].name) - 1]
+    return Listed(folder, [path[len(folder) + 1 :] for path in paths], list(sizes), list(etags))
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), Path(sys.argv[2]), sys.argv[3])

@@ -1,5 +1,5 @@
 """`python -m synapse`."""
 
-from synapse.cli import main
+from synapse.start import main
 
 main()

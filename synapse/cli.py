@@ -6,7 +6,6 @@ longer to import than most commands take to run.
 
 from __future__ import annotations
 
-import gc
 import math
 import os
 import sys
@@ -31,12 +30,12 @@ from synapse.commands_schedule import add_schedule_commands
 from synapse.commands_status import add_status_commands
 from synapse.commands_tables import maintain_command, rollback_command
 from synapse.errors import SynapseError
-from synapse.ingest.readers import Readers
+from synapse.ingest.early_start import take
 from synapse.lean_arrow import load_lean_arrow
 from synapse.options import AsOfOption, JsonOption, LakeOption, ProjectOption
 from synapse.project import find_project
 from synapse.run_report import say_ingested, say_run
-from synapse.runner.clock import parse_as_of, resolve_as_of
+from synapse.runner.clock import parse_as_of
 from synapse.settings import Settings
 from synapse.system_errors import explain
 from synapse.terminal import err, out, print_json, progress_bar
@@ -154,10 +153,7 @@ def ingest_command(
 ) -> None:
     """Find what landed, check it, and accept, consolidate or quarantine it."""
     settings = Settings.load(lake=lake)
-    instant = resolve_as_of(as_of, None, settings.business_timezone)
-    readers = Readers(settings.processes)
-    # Beside what this process now loads: on two cores that is a tenth of 70,000 files.
-    readers.start_early(settings.lake, lists=not recent)
+    early = take(settings, recent=recent)
     load_lean_arrow()  # before all that imports it
     from synapse.ingest.service import ingest
 
@@ -165,12 +161,12 @@ def ingest_command(
         report = ingest(
             settings,
             find_project(project_dir),
-            as_of=instant,
+            as_of=early.moment if as_of is None else parse_as_of(as_of),
             sweep=None if recent else True,
             progress=progress,
             confirm_reloads=confirm_reload or (),
             seconds=seconds or math.inf,
-            readers=readers,
+            readers=early.readers,
         )
     print_json(report) if as_json else say_ingested(report)
 
@@ -304,9 +300,6 @@ def _examine_dms(files: list[Path], project_dir: Path | None, as_json: bool) -> 
 
 def main() -> None:
     """Run the command line; a SynapseError becomes one sentence and its exit code."""
-    # What commands import makes very many objects that stay: to search them for cycles again and
-    # again, as Python does every 700 new ones, is a tenth of the time that it takes to start.
-    gc.set_threshold(50_000)
     try:
         app()
     except SynapseError as error:
@@ -320,10 +313,6 @@ def main() -> None:
         if said is None:
             raise
         _stop(said, 1)
-    finally:
-        # Python searches all that is left for cycles before it ends: a tenth of a second after a
-        # large ingest, for memory that the system takes back at once.
-        gc.freeze()
 
 
 def _stop(sentence: str, exit_code: int) -> None:

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from synapse.declarations import Column
 from synapse.ingest.convert import convert
 from synapse.ingest.quarantine import entries, show
-from synapse.ingest.records import LargeError, kafka_identity, split, unzip
+from synapse.ingest.records import LargeError, kafka_identities, kafka_identity, split, unzip
 from synapse_tests.ingest_lake import DOCUMENTS, EVENTS, Lake, event, lines, new_lake
 
 FILE = f"{EVENTS}/app-events+3+0000000100.json"
@@ -168,6 +168,13 @@ def test_partition_folders_are_understood() -> None:
     path = "bronze/kconnect/topics/app-events/partition=4/x.json"
     assert kafka_identity(path) == (4, None)
     assert kafka_identity("a/app-events+2+0000000007.json.gz") == (2, 7)
+
+
+@given(st.lists(st.text(alphabet="+/.07a\n\u0667", max_size=12), max_size=5))
+def test_identities_of_many_paths_are_those_of_each(paths: list[str]) -> None:
+    some = [*paths, "topic+1+2.json"]
+    partitions, offsets = kafka_identities(some)
+    assert list(zip(partitions, offsets, strict=True)) == [kafka_identity(path) for path in some]
 
 
 def test_a_document_becomes_a_row_a_message(lake: Lake) -> None:

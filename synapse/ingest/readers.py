@@ -75,6 +75,10 @@ class Readers:
         traceback: TracebackType | None,
     ) -> None:
         """End the processes."""
+        self.close()
+
+    def close(self) -> None:
+        """End the processes."""
         for reader in self._readers:
             reader.end()
         if self._listing is not None:

@@ -1,0 +1,153 @@
+"""What an ingest begins with early: a listing by another process, and what arguments it goes by."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from datetime import date
+from pathlib import Path
+
+import psutil
+import pytest
+
+from synapse.errors import SynapseError
+from synapse.ingest import early_start
+from synapse.ingest.early_listing import EarlyListing
+from synapse.lake import LocalLake
+from synapse.settings import Settings
+from synapse_tests.ingest_lake import EVENTS, Lake, new_lake
+from synapse_tests.test_ingest_readers import MANY, landed
+
+TOPIC = "bronze/kconnect/topics/app-events"
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Lake:
+    """Folders of folders, with more than one piece of files, and what is no file."""
+    lake = new_lake(tmp_path)
+    for number in range(1_100):
+        lake.land(f"{TOPIC}/year=2026/month=03/day=01/x+0+{number:010d}.json", b"{}" * (number % 3))
+    lake.land(f"{TOPIC}/a.json", b"{}")
+    lake.land(f"{TOPIC}/year=2025/é.json", b"{}")
+    lake.land(f"{TOPIC}/year=2025/.hidden.json", b"{}")
+    (lake.root / TOPIC / "empty").mkdir()
+    (lake.root / TOPIC / "up").symlink_to(lake.root / TOPIC)
+    (lake.root / TOPIC / "nowhere").symlink_to(lake.root / "nowhere")
+    (lake.root / TOPIC / os.fsdecode(b"latin-\xe9.json")).write_bytes(b"{}")
+    return lake
+
+
+def test_an_early_listing_tells_what_the_lake_lists(lake: Lake) -> None:
+    ours, others = LocalLake(lake.root), LocalLake(lake.root)
+    early = EarlyListing(lake.root, TOPIC)
+    try:
+        taken = early.take(others, TOPIC, None)
+        assert taken is not None
+        assert list(taken) == (expected := list(ours.listing(TOPIC)))
+        assert len(expected) == 1_102
+        assert others.passed_over == ours.passed_over != set()
+        assert early.take(others, TOPIC, None) is None
+    finally:
+        early.end()
+
+
+def test_an_early_listing_is_for_one_folder_of_one_lake_and_all_dates(lake: Lake) -> None:
+    early = EarlyListing(lake.root, TOPIC)
+    try:
+        assert early.take(LocalLake(lake.root), f"{TOPIC}/year=2025", None) is None
+        assert early.take(LocalLake(lake.root / "other"), TOPIC, None) is None
+        assert early.take(LocalLake(lake.root), TOPIC, date(2026, 1, 1)) is None
+        assert early.take(LocalLake(lake.root), TOPIC, None) is not None
+    finally:
+        early.end()
+
+
+def test_what_listing_raises_in_the_other_process_is_raised_here(lake: Lake) -> None:
+    folder = f"{TOPIC}/{'x' * 300}"
+    early = EarlyListing(lake.root, folder)
+    try:
+        taken = early.take(LocalLake(lake.root), folder, None)
+        assert taken is not None
+        with pytest.raises(OSError, match="too long"):
+            list(taken)
+    finally:
+        early.end()
+
+
+def test_a_lister_that_is_killed_is_told(lake: Lake) -> None:
+    before = set(psutil.Process().children())
+    early = EarlyListing(lake.root, TOPIC)
+    (lister,) = set(psutil.Process().children()) - before
+    lister.kill()
+    taken = early.take(LocalLake(lake.root), TOPIC, None)
+    assert taken is not None
+    with pytest.raises(SynapseError, match="ended by itself"):
+        list(taken)
+    early.end()
+
+
+def test_a_lister_that_nobody_listens_to_ends(lake: Lake) -> None:
+    before = set(psutil.Process().children())
+    early = EarlyListing(lake.root, TOPIC)
+    (lister,) = set(psutil.Process().children()) - before
+    early.end()
+    assert not lister.is_running()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "starts"),
+    [
+        (["--lake", "LAKE"], True),
+        (["--json", "--lake=LAKE", "--recent"], True),
+        (["--lake", "elsewhere", "--lake", "LAKE"], True),
+        (["--lake", "LAKE", "--help"], False),
+        (["--lake"], False),
+        (["--lake", "s3://no bucket"], False),
+        ([], False),
+    ],
+)
+def test_what_begins_early_goes_by_the_arguments(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], starts: bool
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("SYNAPSE_LAKE", raising=False)
+    monkeypatch.setenv("SYNAPSE_PROCESSES", "2")
+    lake = landed(new_lake(tmp_path / "in"), MANY)
+    before = set(psutil.Process().children())
+    early_start.begin([argument.replace("LAKE", str(lake.root)) for argument in arguments])
+    started = set(psutil.Process().children()) - before
+    assert bool(started) == starts
+    # A reader, and a lister where all is listed.
+    assert len(started) == (1 if "--recent" in arguments else 2) * starts
+    taken = early_start.take(Settings.load(lake=lake.root), recent=True)
+    assert set(psutil.Process().children()) - before >= started
+    taken.readers.close()
+    assert not any(process.is_running() for process in started)
+
+
+def test_what_began_for_another_lake_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SYNAPSE_PROCESSES", "2")
+    lake = landed(new_lake(tmp_path / "in"), MANY)
+    before = set(psutil.Process().children())
+    early_start.begin(["--lake", str(lake.root)])
+    started = set(psutil.Process().children()) - before
+    early_start.take(Settings.load(lake=tmp_path / "other"), recent=False).readers.close()
+    assert len(started) == 2
+    assert not any(process.is_running() for process in started)
+
+
+def test_the_command_that_begins_early_takes_every_file(tmp_path: Path) -> None:
+    lake = landed(new_lake(tmp_path), MANY + 3)
+    lake.land(f"{EVENTS}/app-events+0+0000000000-late.json", b"no JSON")
+    command = [sys.executable, "-m", "synapse", "ingest", "--lake", str(lake.root)]
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"SYNAPSE_PROCESSES": "2"},
+    )
+    assert done.returncode == 0, done.stderr
+    wanted = f"Landed {MANY + 4} records = {MANY + 3} accepted + 0 duplicate + 1 quarantined"
+    assert wanted in done.stdout

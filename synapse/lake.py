@@ -59,6 +59,10 @@ class Lake(Protocol):
         """
         ...
 
+    def has_files(self, folder: str) -> bool:
+        """Whether listing a folder tells of any file; looks no further than the first one."""
+        ...
+
     def read(self, files: Sequence[BronzeFile]) -> Iterator[bytes]:
         """The bytes of small files, in order."""
         ...
@@ -162,6 +166,16 @@ class LocalLake:
             is_old, dated = is_before(digits, name, since)
             if not is_old:
                 yield from self._walk(f"{folder}/{name}", dated, since, (*above, here))
+
+    def has_files(self, folder: str) -> bool:
+        """See Lake."""
+        for place, below, names in os.walk(f"{self.root}/{folder}"):
+            below[:] = [name for name in below if name[0] not in "._"]
+            for name in names:
+                if name[0] not in "._" and _is_text(name) and Path(place, name).is_file():
+                    return True
+        # What links lead to, which the walk does not follow.
+        return next(self.listing(folder), None) is not None
 
     def read(self, files: Sequence[BronzeFile]) -> Iterator[bytes]:
         """See Lake."""

@@ -119,6 +119,10 @@ class S3Lake:
         except BaseError as error:
             raise self._failed(f"list {self.location}/{folder}", error) from error
 
+    def has_files(self, folder: str) -> bool:
+        """See Lake."""
+        return next(self.listing(folder), None) is not None
+
     def _walk(self, folder: str, digits: str, since: date | None) -> Iterator[BronzeFile]:
         if len(digits) == 8 or (digits and since is None):
             # Below a day, or where nothing is left out: every key in one stream.

@@ -84,10 +84,7 @@ class Claims:
         )
         seen = zip(repeat(source, len(names)), names, paths, marks.landed, strict=True)
         self._recent.update(zip(marks.digests, zip(seen, strict=True), strict=True))
-        for partition, first, landed in zip(
-            marks.partitions, marks.offsets, marks.landed, strict=True
-        ):
-            self._cover(topic, partition, first, landed, state)
+        self._cover(topic, state, marks.partitions, marks.offsets, marks.landed)
         self.counts[source].add(
             Counts(
                 landed=sum(marks.landed),
@@ -104,10 +101,10 @@ class Claims:
         self.counts[outcome.source].add(outcome.counts())
         self._cover(
             outcome.kafka_topic or outcome.source,
-            outcome.kafka_partition,
-            outcome.kafka_offset,
-            outcome.landed,
             outcome.state,
+            [outcome.kafka_partition],
+            [outcome.kafka_offset],
+            [outcome.landed],
         )
 
     def refuse(self, refusals: list[Refusal]) -> None:
@@ -139,12 +136,21 @@ class Claims:
             self.flush()
 
     def _cover(
-        self, topic: str, partition: int | None, first: int | None, landed: int, state: str
+        self,
+        topic: str,
+        state: str,
+        partitions: list[int | None],
+        firsts: list[int | None],
+        landed: list[int],
     ) -> None:
-        """Note the offsets of a file that was read, the first of which its path tells."""
-        if not landed or partition is None or first is None or state not in _READ:
+        """Note the offsets of files that were read, the first of which their paths tell."""
+        if state not in _READ:
             return
-        ranges = self.offsets[topic, partition]
-        ranges.append((first, first + landed - 1))
-        if len(ranges) > _PER_TRANSACTION:
-            ranges[:] = merged(ranges)
+        offsets = self.offsets
+        for partition, first, count in zip(partitions, firsts, landed, strict=True):
+            if count and partition is not None and first is not None:
+                offsets[topic, partition].append((first, first + count - 1))
+        for key in {(topic, partition) for partition in partitions if partition is not None}:
+            ranges = offsets.get(key, [])
+            if len(ranges) > _PER_TRANSACTION:
+                ranges[:] = merged(ranges)

@@ -140,7 +140,7 @@ def require_bronze(lake: Lake) -> None:
     An empty lake is a mistake in the settings.
     """
     for root in (DMS_ROOT, TOPICS_ROOT):
-        if next(lake.listing(root), None) is not None:
+        if lake.has_files(root):
             return
     raise SynapseError(
         f"Nothing has landed in {lake.location}: no file in {lake.location}/{DMS_ROOT} or "

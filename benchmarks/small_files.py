@@ -15,10 +15,9 @@ contender and its children, looked at twice a second, because looking stops who 
 Printed are the median seconds by the clock, each contender's ratio to `synapse ingest`, and its
 processor seconds, which busy neighbours disturb less.
 
-On 2 idle cores, before an ingest had its topic listed by another process (medians of 3, by a clock
-that was read twice a second), 70,000 files: 3.6 s of `synapse ingest` (4.3 processor seconds, peak
-324 MB), 1.0 s of reading (0.8), 12.5 s of polars (20.1, 2,749 MB), 40.3 s of pyarrow. 700,000
-files: peak 350 MB.
+On 2 idle cores, 70,000 files (medians of 3): 3.3 s of `synapse ingest` (4.7 processor seconds, peak
+268 MB), 0.84 s of reading (0.82), 14.2 s of polars (22.9, 2,751 MB), 43.2 s of pyarrow. 700,000
+files, measured before an ingest had its topic listed by another process: peak 350 MB.
 
     python benchmarks/small_files.py [--files N] [--records N] [--repeat N] [--no-duckdb]
 """

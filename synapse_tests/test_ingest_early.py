@@ -75,10 +75,16 @@ def test_what_listing_raises_in_the_other_process_is_raised_here(lake: Lake) -> 
         early.end()
 
 
-def test_a_lister_that_is_killed_is_told(lake: Lake) -> None:
+def begun(lake: Lake) -> tuple[EarlyListing, psutil.Process]:
+    """An early listing, and the process that lists."""
     before = set(psutil.Process().children())
     early = EarlyListing(lake.root, TOPIC)
     (lister,) = set(psutil.Process().children()) - before
+    return early, lister
+
+
+def test_a_lister_that_is_killed_is_told(lake: Lake) -> None:
+    early, lister = begun(lake)
     lister.kill()
     taken = early.take(LocalLake(lake.root), TOPIC, None)
     assert taken is not None
@@ -88,9 +94,7 @@ def test_a_lister_that_is_killed_is_told(lake: Lake) -> None:
 
 
 def test_a_lister_that_nobody_listens_to_ends(lake: Lake) -> None:
-    before = set(psutil.Process().children())
-    early = EarlyListing(lake.root, TOPIC)
-    (lister,) = set(psutil.Process().children()) - before
+    early, lister = begun(lake)
     early.end()
     assert not lister.is_running()
 

@@ -17,7 +17,7 @@ processor seconds, which busy neighbours disturb less.
 
 On 2 idle cores, 70,000 files (medians of 3): 3.3 s of `synapse ingest` (4.7 processor seconds, peak
 268 MB), 0.84 s of reading (0.82), 14.2 s of polars (22.9, 2,751 MB), 43.2 s of pyarrow. 700,000
-files, measured before an ingest had its topic listed by another process: peak 350 MB.
+files (--only-ingest): peak 370 MB.
 
     python benchmarks/small_files.py [--files N] [--records N] [--repeat N] [--no-duckdb]
 """

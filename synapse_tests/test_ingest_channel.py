@@ -75,3 +75,11 @@ def test_an_end_that_is_gone_is_told() -> None:
     with pytest.raises(OSError, match=r"[Pp]ipe|reset"):
         channel.send(b"x" * 1_000_000)
     channel.close()
+
+
+def test_a_column_that_is_done_with_leaves_memory_without_waiting_for_the_others() -> None:
+    (table,) = sent(pa.table({"a": pa.array([1] * 1_000_000), "b": pa.array([2] * 1_000_000)}))
+    before = pa.total_allocated_bytes()
+    table = table.drop_columns("a")
+    assert before - pa.total_allocated_bytes() >= 8_000_000
+    assert table["b"][0].as_py() == 2

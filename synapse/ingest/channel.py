@@ -16,9 +16,6 @@ from typing import Any
 
 _HEAD = struct.Struct("<QQ")  # how many bytes the pickle has, how many buffers follow
 _SIZE = struct.Struct("<Q")
-# Arrow computes on memory that begins at such addresses.
-_ALIGNMENT = 64
-_PADDING = memoryview(bytes(_ALIGNMENT))
 _MOST_PIECES = 512  # that the system takes at once; its limit is above that
 
 
@@ -40,9 +37,7 @@ class Channel:
         views = [buffer.raw() for buffer in buffers]
         sizes = [view.nbytes for view in views]
         head = _HEAD.pack(len(text), len(sizes)) + b"".join(map(_SIZE.pack, sizes))
-        pieces: deque[memoryview] = deque((memoryview(head), memoryview(text)))
-        for view in views:
-            pieces += (view, _PADDING[: -view.nbytes % _ALIGNMENT])
+        pieces: deque[memoryview] = deque((memoryview(head), memoryview(text), *views))
         while pieces:
             sent = self._socket.sendmsg(islice(pieces, _MOST_PIECES))
             while pieces and sent >= pieces[0].nbytes:
@@ -59,14 +54,8 @@ class Channel:
             return pickle.loads(text)
         import pyarrow as pa  # an end that is sent no Arrow need not load it
 
-        memory = pa.allocate_buffer(sum(size + -size % _ALIGNMENT for size in sizes))
-        self._fill(memory)
-        views = []
-        start = 0
-        for size in sizes:
-            views.append(memory.slice(start, size))
-            start += size + -size % _ALIGNMENT
-        return pickle.loads(text, buffers=views)
+        # Each by itself, so that a column that is done with goes without waiting for the others.
+        return pickle.loads(text, buffers=[self._fill(pa.allocate_buffer(size)) for size in sizes])
 
     def is_ready(self) -> bool:
         """Whether something has come, be it the other end's end."""

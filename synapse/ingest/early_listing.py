@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterator
 from datetime import date
 from itertools import chain
@@ -16,17 +17,30 @@ _PROCESS = "synapse.ingest.lister_process"
 
 
 class Listed(NamedTuple):
-    """Files of one folder, column by column: file by file the journey takes three times as long."""
+    """Files of one folder, of which there is one at least, column by column.
+
+    Texts are joined by what none of them has: a hundred thousand files wait in 6 MB, and travel
+    three times as fast as file by file.
+    """
 
     folder: str
-    names: list[str]
-    sizes: list[int]
-    etags: list[str]
+    names: str
+    sizes: array[int]
+    etags: str
+
+    @classmethod
+    def of(cls, files: list[BronzeFile]) -> Listed:
+        """The files, as they travel."""
+        paths, sizes, etags = zip(*files, strict=True)
+        folder = files[0].path[: -len(files[0].name) - 1]
+        names = "/".join([path[len(folder) + 1 :] for path in paths])
+        return cls(folder, names, array("q", sizes), "/".join(etags))
 
     def files(self) -> list[BronzeFile]:
-        """The files."""
+        """The files, as they were."""
         before = f"{self.folder}/"
-        return list(map(BronzeFile, [before + name for name in self.names], self.sizes, self.etags))
+        paths = [before + name for name in self.names.split("/")]
+        return list(map(BronzeFile, paths, self.sizes, self.etags.split("/")))
 
 
 class Finished(NamedTuple):

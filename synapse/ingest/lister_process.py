@@ -17,7 +17,6 @@ from threading import Thread
 from synapse.ingest.channel import Channel
 from synapse.ingest.companion import Failure
 from synapse.ingest.early_listing import Finished, Listed
-from synapse.ingest.model import BronzeFile
 from synapse.lake import LocalLake
 
 _FILES_AT_ONCE = 1_000
@@ -50,18 +49,14 @@ def main(descriptor: int, root: Path, folder: str) -> None:
 def _list(lake: LocalLake, folder: str, pieces: Queue[Piece]) -> None:
     try:
         for files in lake.by_folder(folder):
-            for start in range(0, len(files), _FILES_AT_ONCE):
-                pieces.put(_listed(files[start : start + _FILES_AT_ONCE]))
+            starts = range(0, len(files), _FILES_AT_ONCE)
+            listed = [Listed.of(files[start : start + _FILES_AT_ONCE]) for start in starts]
+            files.clear()  # they may have to wait
+            for piece in listed:
+                pieces.put(piece)
         pieces.put(Finished(lake.passed_over))
     except Exception as error:
         pieces.put(Failure(error))
-
-
-def _listed(files: list[BronzeFile]) -> Listed:
-    """Files of one folder, of which there is one at least."""
-    paths, sizes, etags = zip(*files, strict=True)
-    folder = files[0].path[: -len(files[0].name) - 1]
-    return Listed(folder, [path[len(folder) + 1 :] for path in paths], list(sizes), list(etags))
 
 
 if __name__ == "__main__":

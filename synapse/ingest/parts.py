@@ -32,8 +32,8 @@ from synapse.whole_files import aside
 TARGET_BYTES = 192 * 1024 * 1024
 # A rest smaller than this share of a part is written with the part before it.
 _LEAST_SHARE = 1 / 3
-# Typed rows held before a run is written: a day of 70,000 events is sorted once, in memory.
-_BYTES_HELD = 96 * 1024 * 1024
+# Typed rows held before a run is written: a day of 70,000 events (71 MB) is sorted once, in memory.
+_BYTES_HELD = 80 * 1024 * 1024
 _ROWS_PER_GROUP = 30_000
 # Rows of what is held that are put in order at once; the order itself is known of all.
 _ROWS_PER_SLICE = 10_000
@@ -87,7 +87,7 @@ class PartWriter:
         self._spill()
         for (kind, day), runs in sorted(self._runs.items()):
             rows = merge_runs(runs.paths, self._sort_keys())
-            self._write(kind, day, runs.rows, _made_ahead(_regrouped(rows)))
+            self._write(kind, day, runs.rows, _regrouped(rows))
         shutil.rmtree(self._scratch)
         return self._written
 
@@ -235,7 +235,10 @@ def _regrouped(tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
 
 
 def _made_ahead(tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
-    """The same tables, each made while the one before it is written: Arrow does both unlocked."""
+    """The same tables, each made while the one before it is written: Arrow does both unlocked.
+
+    That is one group of rows more, for which there is room where there was room for all.
+    """
     with ThreadPoolExecutor(1) as pool:
         coming = pool.submit(next, tables, None)
         while (table := coming.result()) is not None:

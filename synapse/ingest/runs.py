@@ -29,6 +29,8 @@ def write_run(tables: Iterator[pa.Table], path: Path) -> None:
     ):
         for table in chain([first], tables):
             writer.write_table(table, max_chunksize=_ROWS_PER_BATCH)
+            # What compression took in small pieces would stay with the process, run by run more.
+            pa.default_memory_pool().release_unused()
 
 
 def merge_runs(paths: Sequence[Path], keys: Sequence[str]) -> Iterator[pa.Table]:

@@ -1,11 +1,12 @@
 """Bytes that an hour scans on Athena, at a short history and at one ten times as long.
 
-The real models of silver on the local Athena (Trino), whose statistics are the physical bytes that
-Athena bills: they do not depend on the machine. Both lakes have the same number of rows a day and
-end at the same moment; the hour's changes go to keys of the last 30 days. The bar is 1.2 for all.
-Then the hour's tests, which judge what landed in it, and all tests of all rows, as the day runs
-them; then an hour with changes to older keys besides, and what each of them costs more. Takes half
-an hour on two idle cores; figures and what follows from them are in docs/scale.md.
+The real models of silver, and those of gold that an hour builds, on the local Athena (Trino),
+whose statistics are the physical bytes that Athena bills: they do not depend on the machine. Both
+lakes have the same number of rows a day and end at the same moment; the hour's changes go to keys
+of the last 30 days. The bar is 1.2 for all. Then the hour's tests, which judge what landed in it,
+and all tests of all rows, as the day runs them; then an hour with changes to older keys besides,
+and what each of them costs more. Takes half an hour on two idle cores; figures and what follows
+from them are in docs/scale.md.
 
     python benchmarks/athena_bytes.py [SHORT LONG]        (days; 30 and 300 unless told)
 """
@@ -20,7 +21,10 @@ from pathlib import Path
 from athena_local.background import bring_down, bring_up
 from benchmarks.support.athena_lake import AthenaLake
 
-MODELS = ("path:models/silver",)
+# As the selector `hourly` of selectors.yml.
+FOLDERS = ("silver", "gold/core", "gold/operations", "gold/real_time", "ops")
+MODELS = tuple(f"path:models/{folder}" for folder in FOLDERS)
+OF_THE_DAY = ("ops_headline_figures", "ops_published_figures", "ops_restatements")
 OLD_CHANGES = 20
 
 
@@ -32,7 +36,7 @@ def main() -> None:
         try:
             os.environ.update(instance.environment())
             lakes = [
-                AthenaLake(f"bytes{days}", Path(folder) / str(days), days, MODELS)
+                AthenaLake(f"bytes{days}", Path(folder) / str(days), days, MODELS, OF_THE_DAY)
                 for days in (short, long)
             ]
             found, judged, judged_all = [], [], []

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -18,8 +19,11 @@ import pytest
 from athena_local.instance import Instance
 from synapse.observe.reader import open_reader
 from synapse.observe.restated import read_restated
+from synapse.project import find_project
+from synapse.runner.service import build_docs
 from synapse.settings import Settings
 from synapse_tests.arrivals import Arrivals
+from synapse_tests.athena_client import Client
 from synapse_tests.athena_equality import built_tables, differences, glue_catalog
 from synapse_tests.conftest import STEPS, DailySteps, grow
 from synapse_tests.lakes import ask, is_full_proof
@@ -88,6 +92,35 @@ def test_every_table_of_silver_and_gold_equals_duckdbs_after_every_daily_step(
 ) -> None:
     assert len(compared) >= TAKEN * 60
     assert not [sentence for several in compared.values() for sentence in several]
+
+
+def test_every_seed_equals_duckdbs(
+    compared: dict[str, list[str]], athena: Instance, settings: Settings, steps: DailySteps
+) -> None:
+    assert compared
+    client = Client(athena.environment(), "synapse_silver")
+    nodes = json.loads(_manifest(settings).read_bytes())["nodes"].values()
+    seeds = [node["name"] for node in nodes if node["resource_type"] == "seed"]
+    assert seeds
+    for seed in seeds:
+        described = ask(steps.copies[TAKEN - 1], f"describe silver.{seed}")
+        texts = ", ".join(f"cast({column[0]} as varchar)" for column in described)
+        expected = ask(steps.copies[TAKEN - 1], f"select {texts} from silver.{seed}")
+        found = client.run(f"select {texts} from {seed}").values
+        assert sorted(map(str, found)) == sorted(str(list(row)) for row in expected), seed
+
+
+def test_the_documentation_site_has_every_column_as_athena_has_it(
+    compared: dict[str, list[str]], settings: Settings
+) -> None:
+    assert compared
+    site = build_docs(settings, find_project())
+    assert site.stat().st_size > 1_000_000
+    catalog = json.loads(_manifest(settings).with_name("catalog.json").read_bytes())["nodes"].values()
+    columns = {entry["metadata"]["name"]: set(entry["columns"]) for entry in catalog}
+    for node in json.loads(_manifest(settings).read_bytes())["nodes"].values():
+        if node["resource_type"] == "model" and node["config"]["materialized"] != "ephemeral":
+            assert columns[node["name"]] == set(node["columns"]), node["name"]
 
 
 def test_the_quality_summary_says_what_was_restated_as_on_duckdb(

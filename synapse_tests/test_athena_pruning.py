@@ -32,6 +32,8 @@ MODELS = (
     "base_kconnect__conversation_messages",
     "stg_kconnect__conversation_messages",
 )
+FACTS = ("fct_messages", "fct_events", "fct_sessions", "fct_user_days", "int_responses")
+BUILT = (*MODELS, "+fct_sessions", "+fct_user_days", "+int_responses")
 MONTHS = 4
 
 
@@ -41,7 +43,7 @@ def lake(athena: Instance, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     with pytest.MonkeyPatch.context() as patch:
         for name, value in athena.environment().items():
             patch.setenv(name, value)
-        lake = AthenaLake("pruning", tmp_path_factory.mktemp("pruning"), 30 * MONTHS, MODELS)
+        lake = AthenaLake("pruning", tmp_path_factory.mktemp("pruning"), 30 * MONTHS, BUILT)
         lake.prepare()
         yield lake
 
@@ -52,9 +54,9 @@ def hours(lake: AthenaLake) -> tuple[dict[str, int], dict[str, int]]:
     return lake.hour(), lake.hour(old_changes=2)
 
 
-def size(name: str, laid_out_by: str = "month") -> int:
+def size(name: str, schema: str = "silver", laid_out_by: str = "month") -> int:
     """Bytes of a table's data files."""
-    table: Table = glue_catalog().load_table(("pruning_silver", name))
+    table: Table = glue_catalog().load_table((f"pruning_{schema}", name))
     assert [str(field.transform) for field in table.spec().fields] == [laid_out_by], name
     return int(sum(table.inspect.files()["file_size_in_bytes"].to_pylist()))
 
@@ -87,6 +89,18 @@ def test_events_are_found_by_an_index_and_not_by_their_ids(
     assert old["stg_kconnect__app_events"] - recent["stg_kconnect__app_events"] < 4 * base / MONTHS
 
 
+def test_an_hour_reads_of_facts_no_more_than_the_months_of_what_changed(
+    hours: tuple[dict[str, int], dict[str, int]],
+) -> None:
+    recent, _ = hours
+    messages, fact = size("stg_dms__messages") / MONTHS, size("fct_messages", "gold") / MONTHS
+    # A statement before the merge, and the merge; a CTE that is named twice is read twice.
+    assert recent["fct_messages"] < messages + 2 * fact
+    assert recent["int_responses"] < 3 * fact
+    for name in FACTS:  # Each lies by month, which size() holds it to.
+        assert size(name, "gold") > 0
+
+
 def test_a_change_of_an_old_key_costs_the_month_it_lies_in(
     hours: tuple[dict[str, int], dict[str, int]],
 ) -> None:
@@ -105,14 +119,15 @@ def test_what_is_left_unread_is_missed_by_no_table(
     settings, as_of = Settings.load(lake=tmp_path / "lake"), lake.now.replace(tzinfo=UTC)
     report = ingest(settings, PROJECT_DIR, as_of=as_of)
     write_run_context(settings, run_id=report.run_id, as_of=as_of, is_backfill=False)
-    result = DbtProject(settings, PROJECT_DIR).invoke(["run", "--select", *MODELS])
+    result = DbtProject(settings, PROJECT_DIR).invoke(["run", "--select", *BUILT])
     assert result.succeeded, result.failures
     catalog = glue_catalog()
     with duckdb.connect(str(settings.warehouse), read_only=True) as embedded:
         found = [
             sentence
-            for name in MODELS
-            for sentence in differences(Model("silver", name), catalog, embedded, "pruning_")
+            for schema, names in (("silver", MODELS), ("gold", FACTS))
+            for name in names
+            for sentence in differences(Model(schema, name), catalog, embedded, "pruning_")
         ]
     assert not found
 

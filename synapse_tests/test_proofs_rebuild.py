@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from synapse.ingest.quarantine import entries
@@ -21,7 +22,7 @@ from synapse.warehouse_compare import (
     relations,
 )
 from synapse_tests.conftest import DailySteps
-from synapse_tests.lakes import copy_lake, is_full_proof, lake_settings, run_daily
+from synapse_tests.lakes import ask, copy_lake, is_full_proof, lake_settings, run_daily
 from synapse_tests.relanding import Relanding
 
 SHUFFLES = range(3) if is_full_proof() else range(1)
@@ -108,6 +109,39 @@ def test_any_order_splitting_and_repetition_of_bronze_gives_the_same_silver_and_
     reference.parent.mkdir()
     shutil.copy2(steps.copies[-1], reference)
     assert_same_silver_and_facts(reference, settings.warehouse)
+
+
+def test_followers_see_what_was_logged_and_not_made_until_it_is(
+    steps: DailySteps, tmp_path: Path
+) -> None:
+    """Where log and fact are no transaction, a run may be killed between the two (ADR 7)."""
+    settings = copy_lake(steps.settings.lake, tmp_path / "lake")
+    dbt = DbtProject(settings, steps.project)
+    with duckdb.connect(str(settings.warehouse)) as warehouse:
+        warehouse.execute(
+            "insert into ops.fact_changes select 'killed', 'fct_messages', 'conversation_id', "
+            "conversation_id, sent_at from gold.fct_messages limit 1"
+        )
+
+    def seen_by() -> list[str]:
+        found = ask(
+            settings.warehouse,
+            "select reader from ops.fact_changes_seen where change_id = 'killed' order by reader",
+        )
+        return [str(row[0]) for row in found]
+
+    followers = ["int_responses", "fct_events", "fct_conversations", "rpt_llm_usage_daily"]
+    assert dbt.invoke(["run", "--select", *followers]).succeeded
+    assert seen_by() == []
+    assert dbt.invoke(["run", "--select", "fct_messages"]).succeeded
+    assert seen_by() == ["fct_messages"]
+    assert dbt.invoke(["run", "--select", *followers]).succeeded
+    assert seen_by() == sorted([*followers, "fct_messages"])
+    assert dbt.invoke(["run", "--select", *followers]).succeeded
+    assert not ask(
+        settings.warehouse, "select change_id from ops.fact_changes where change_id = 'killed'"
+    )
+    assert_same_warehouse(steps.copies[-1], settings.warehouse)
 
 
 def assert_same_silver_and_facts(left: Path, right: Path) -> None:

@@ -32,13 +32,14 @@ NOW = datetime(2026, 7, 1)
 class AthenaLake:
     """One deployment; `days` of history are landed and built by `prepare`.
 
-    models: what dbt is told to select.
+    models: what dbt is told to select; left_out: what of it is not built.
     """
 
     name: str
     folder: Path
     days: int
     models: Sequence[str]
+    left_out: Sequence[str] = ()
     _sent: set[Path] = field(default_factory=set)
     _hours: int = 0
     _prepared: datetime | None = None
@@ -72,7 +73,7 @@ class AthenaLake:
         with self._deployed():
             settings, dbt, project = self._project()
             dbt.judged_from = None if all_rows else self._prepared
-            left_out = [] if all_rows else ["--exclude", "tag:whole_history"]
+            left_out = [*self.left_out, *([] if all_rows else ["tag:whole_history"])]
             arguments = ["test", "--exclude-resource-type", "unit_test", "--indirect-selection"]
             run_id = uuid.uuid4().hex
             history = RunHistory(settings.state)
@@ -81,7 +82,9 @@ class AthenaLake:
             warehouse.write_run_context(
                 run_id=run_id, as_of=self.now.replace(tzinfo=UTC), is_backfill=False
             )
-            self._invoke(dbt, [*arguments, "cautious", "--select", *self.models, *left_out], run_id)
+            if left_out:
+                arguments = ["test", "--exclude", *left_out, *arguments[1:]]
+            self._invoke(dbt, [*arguments, "cautious", "--select", *self.models], run_id)
             history.finish(run_id, "succeeded")
             history.close()
             warehouse.record_runs()
@@ -142,7 +145,8 @@ class AthenaLake:
         warehouse.record_runs()
         if full:
             self._invoke(dbt, ["seed"], run_id)
-        self._invoke(dbt, ["run", "--select", *self.models], run_id)
+        left_out = ["--exclude", *self.left_out] if self.left_out else []
+        self._invoke(dbt, ["run", "--select", *self.models, *left_out], run_id)
         history.finish(run_id, "succeeded", accepted=report.accepted)
         history.close()
         warehouse.record_runs()

@@ -32,19 +32,19 @@
 {# Months, as ranges of months_where, that what has newly landed of events concerns: {delivered: of all
    deliveries of these events, visited: of all deliveries that name one of their visitors,
    considered: of all deliveries of events that such a one names}. All of them none where nothing is
-   gained by naming months. is_considered: whether that is asked for.
+   gained by naming months. is_considered: whether that is asked for. is_new: as delivered_months.
    Fails without: as value_ranges. #}
-{% macro months_concerned(base, index, is_considered=false) -%}
-    {{ return(adapter.dispatch('months_concerned', 'synapse')(base, index, is_considered)) }}
+{% macro months_concerned(base, index, is_considered=false, is_new=none) -%}
+    {{ return(adapter.dispatch('months_concerned', 'synapse')(base, index, is_considered, is_new)) }}
 {%- endmacro %}
 
-{% macro default__months_concerned(base, index, is_considered) -%}
+{% macro default__months_concerned(base, index, is_considered, is_new) -%}
     {%- do return({'delivered': none, 'visited': none, 'considered': none}) -%}
 {%- endmacro %}
 
 {# Step by step, so that each is asked of the months that the one before it led to. #}
-{% macro athena__months_concerned(base, index, is_considered) -%}
-    {%- set is_new = is_pending(base, 'newly') -%}
+{% macro athena__months_concerned(base, index, is_considered, is_new) -%}
+    {%- set is_new = is_new or is_pending(base, 'newly') -%}
     {%- set new_events -%}
         select newly.event_id
         from {{ base }} as newly
@@ -62,7 +62,7 @@
     {%- endset -%}
     {%- set delivered = month_ranges(delivered_months) -%}
     {%- if delivered is none -%}
-        {%- do return(default__months_concerned(base, index, is_considered)) -%}
+        {%- do return(default__months_concerned(base, index, is_considered, is_new)) -%}
     {%- endif -%}
     {%- set visitors -%}
         select delivered.anonymous_id

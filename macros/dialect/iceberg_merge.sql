@@ -26,6 +26,9 @@
     {%- set void_column = config.meta_get('void_column') -%}
     {%- set names = columns | map(attribute='name') | list -%}
     {%- set bounds = merge_bounds(tmp_relation, target_relation, keys, columns) -%}
+    {%- if config.meta_get('change_log') -%}
+        {%- do run_query(log_replacements(target_relation, tmp_relation)) -%}
+    {%- endif -%}
     {%- set merge -%}
         merge into {{ target_relation }} as existing
         using (
@@ -46,6 +49,14 @@
                 cast(null as {{ trino_type(column.dtype) }}) as {{ column.name }}{% endif %},
                 {%- endfor %}
                 true as _is_gone
+            {%- if row_key == keys %}
+            from (
+                select distinct {{ keys | join(', ') }}
+                from {{ tmp_relation }}
+                where {{ void_column }} is null
+            ) as leftover
+            where
+            {%- else %}
             from {{ target_relation }} as leftover
             where exists (
                 select 1
@@ -53,7 +64,8 @@
                 where {{ same_keys_condition('named', 'leftover', keys) }}
             )
                 and {{ is_in_ranges('leftover.' ~ bounds.column, bounds.ranges, bounds.or_null) }}
-                and not exists (
+                and
+            {%- endif %} not exists (
                     select 1
                     from {{ tmp_relation }} as kept
                     where kept.{{ void_column }} is not null
@@ -79,8 +91,17 @@
 
 {# Where in the target the rows lie whose keys new rows name: {column, ranges, or_null}, as is_in_ranges
    takes them. A number is found by itself; other keys by the months of the rows, which `meta.index` says
-   or a pass over key and date. A row that moved to another month is found where it lies, not where it goes. #}
+   or a pass over key and date. A row that moved to another month is found where it lies, not where it goes.
+   The rows of a fact say both months themselves (rows_that_changed). #}
 {% macro merge_bounds(tmp_relation, target_relation, keys, columns) -%}
+    {%- if config.meta_get('dated_by') -%}
+        {%- set dated = columns | selectattr('name', 'equalto', config.meta_get('dated_by')) | first -%}
+        {%- do return({
+            'column': dated.name,
+            'ranges': months_of(tmp_relation, dated.name, dated.dtype),
+            'or_null': true,
+        }) -%}
+    {%- endif -%}
     {%- set key = columns | selectattr('name', 'equalto', keys[0]) | first -%}
     {%- set ranges = value_ranges(tmp_relation, keys[0], key.dtype) -%}
     {%- set dated_by = dating_column() if ranges is none else none -%}

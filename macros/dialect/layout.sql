@@ -149,6 +149,24 @@
 {%- endmacro %}
 
 
+{# The same of a small relation that names a column's values, and in literals of the column's type. #}
+{% macro months_of(relation, column, data_type='timestamp') -%}
+    {%- set ranges = months_where(relation, column, 'true') -%}
+    {%- if ranges is none or data_type != 'date' -%}{%- do return(ranges) -%}{%- endif -%}
+    {%- set dates = [] -%}
+    {%- for range in ranges -%}
+        {%- do dates.append({'from': date_of_moment(range.from), 'to': date_of_moment(range.to)}) -%}
+    {%- endfor -%}
+    {%- do return(dates) -%}
+{%- endmacro %}
+
+
+{# The literal of a date, of that of a timestamp. #}
+{% macro date_of_moment(literal) -%}
+    {%- do return(literal[:21] | replace('timestamp', 'date') ~ "'") -%}
+{%- endmacro %}
+
+
 {# SQL condition: a row of a base model is of a file that this model has not taken up. #}
 {% macro is_pending(base, qualifier) -%}
     {%- set range = pending_range(base.identifier, this.identifier) -%}
@@ -160,14 +178,14 @@
 {%- endmacro %}
 
 
-{# Months, as those of months_where, of all deliveries of what is newly delivered in a base model: of the
-   rows whose `id_column` this model has not taken up yet. #}
-{% macro delivered_months(base, id_column, dated_by) -%}
+{# Months, as those of months_where, of all deliveries of what is newly delivered in a base model.
+   is_new: SQL condition on `newly`, its rows that this model has not taken up. #}
+{% macro delivered_months(base, id_column, dated_by, is_new=none) -%}
     {%- set condition -%}
         existing.{{ id_column }} in (
             select newly.{{ id_column }}
             from {{ base }} as newly
-            where {{ is_pending(base, 'newly') }}
+            where {{ is_new or is_pending(base, 'newly') }}
         )
     {%- endset -%}
     {%- do return(months_where(base, dated_by, condition)) -%}
@@ -186,5 +204,14 @@
         or {{ expression }} between {{ range.from }} and {{ range.to }}
         {%- endfor %}
         )
+    {%- endif -%}
+{%- endmacro %}
+
+
+{# SQL condition: a row lies where bounds say: {column, ranges, or_null}, as is_in_ranges takes them; none
+   where nothing is said. #}
+{% macro is_in_bounds(qualifier, bounds) -%}
+    {%- if bounds is none -%}true{%- else -%}
+    {{ is_in_ranges(qualifier ~ '.' ~ bounds.column, bounds.ranges, bounds.or_null) }}
     {%- endif -%}
 {%- endmacro %}

@@ -1,34 +1,42 @@
 {# A select of columns of all rows of a table whose key is among those of a CTE (which may repeat keys),
-   and, with `alike`, whose further columns equal the CTE's (NULL equals NULL).
+   and, with `alike`, whose further columns equal the CTE's (NULL equals NULL). bounds: where such rows can
+   only lie, as is_in_bounds takes it. pointer: with each row's `_pointer`, which base models have.
    Fails without: DuckDB decodes every column of every row before it joins, at ten million rows ten
    times the work of looking the keys up in the key column alone and then reading only the rows
    found. Trino filters its scan by the join's keys itself and has no row ids. #}
-{% macro rows_of_keys(relation, keys, among, columns, alike=[]) -%}
-    {{ return(adapter.dispatch('rows_of_keys', 'synapse')(relation, keys, among, columns, alike)) }}
+{% macro rows_of_keys(relation, keys, among, columns, alike=[], bounds=none, pointer=true) -%}
+    {{ return(adapter.dispatch('rows_of_keys', 'synapse')(
+        relation, keys, among, columns, alike, bounds, pointer
+    )) }}
 {%- endmacro %}
 
-{% macro default__rows_of_keys(relation, keys, among, columns, alike) -%}
-select
-    {%- for column in columns %}
-    whole.{{ column }},
-    {%- endfor %}
-    {{ row_pointer('whole') }} as _pointer
+{% macro default__rows_of_keys(relation, keys, among, columns, alike, bounds, pointer) -%}
+{{ columns_of_whole(columns, pointer) }}
 from {{ relation }} as whole
 where {{ keys_are_among('whole', keys, among, alike) }}
+    and {{ is_in_bounds('whole', bounds) }}
 {%- endmacro %}
 
-{% macro duckdb__rows_of_keys(relation, keys, among, columns, alike) -%}
-select
-    {%- for column in columns %}
-    whole.{{ column }},
-    {%- endfor %}
-    {{ row_pointer('whole') }} as _pointer
+{% macro duckdb__rows_of_keys(relation, keys, among, columns, alike, bounds, pointer) -%}
+{{ columns_of_whole(columns, pointer) }}
 from {{ relation }} as whole
 where whole.rowid in (
     select narrow.rowid
     from {{ relation }} as narrow
     where {{ keys_are_among('narrow', keys, among, alike) | indent(4) }}
 )
+{%- endmacro %}
+
+
+{# The columns of rows_of_keys. #}
+{% macro columns_of_whole(columns, pointer) -%}
+select
+    {%- for column in columns %}
+    whole.{{ column }}{{ ',' if pointer or not loop.last }}
+    {%- endfor %}
+    {%- if pointer %}
+    {{ row_pointer('whole') }} as _pointer
+    {%- endif %}
 {%- endmacro %}
 
 

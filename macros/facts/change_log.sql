@@ -1,7 +1,8 @@
 {# The change log of facts, ops.fact_changes: which keys of an incremental fact have other rows than
-   before, and from which instant on. Written by the statement that changes the fact, in its transaction;
-   each fact that follows reads what it has not seen, so that a run killed between the two, or one that
-   builds only the first, loses nothing. #}
+   before, and from which instant on. Written by the statement that changes the fact, in its transaction,
+   or before it where an engine has none; each fact that follows reads what it has not seen, so that a
+   run killed between the two, or one that builds only the first, loses nothing. A fact marks what it
+   logged itself as seen once that stands in its table: until then followers see it, and cannot mark it. #}
 
 {# Facts with a change log, and the models that follow each, as incremental_fact was told. #}
 {% macro fact_readers() -%}
@@ -42,7 +43,7 @@
 {%- endmacro %}
 
 
-{# Post-hook of a reader. #}
+{# Post-hook of a reader, and of the fact itself. #}
 {% macro mark_changes_seen(fact, reader) -%}
     insert into {{ ops_relation('fact_changes_seen') }}
     select distinct
@@ -52,6 +53,21 @@
     from {{ ops_relation('fact_changes') }} as fact_changes
     where fact_changes.model = {{ sql_text(fact) }}
         and {{ change_is_unseen('fact_changes', reader) }}
+        {%- if reader != fact %}
+        and not {{ change_is_unseen('fact_changes', fact) }}
+        {%- endif %}
+{%- endmacro %}
+
+
+{# Ranges, as those of months_where, of the months of unseen changes of keys; none where nothing is gained
+   by naming them. #}
+{% macro changed_months(fact, key_column, reader, condition='true') -%}
+    {%- do return(months_where(
+        ops_relation('fact_changes'),
+        'changed_from',
+        'existing.model = ' ~ sql_text(fact) ~ ' and existing.key_column = ' ~ sql_text(key_column)
+        ~ ' and ' ~ change_is_unseen('existing', reader) ~ ' and ' ~ condition
+    )) -%}
 {%- endmacro %}
 
 
@@ -93,17 +109,53 @@
             from {{ replacements }} as replacement
             where replacement.{{ config.meta_get('void_column') }} is not null
         ) as changed_row
-        cross join (
-            values
-            {%- for key_column in log['keys'] %}
-            ({{ sql_text(key_column) }}){{ ',' if not loop.last }}
-            {%- endfor %}
-        ) as logged (key_column)
+        cross join ({{ logged_keys() }}) as logged (key_column)
     ) as changed
     where changed.key is not null
     group by
         changed.key_column,
         changed.key;
+{%- endmacro %}
+
+
+{# A values list of the names of the columns by which others follow this fact. #}
+{% macro logged_keys() -%}
+    values
+    {%- for key_column in config.meta_get('change_log')['keys'] %}
+    ({{ sql_text(key_column) }}){{ ',' if not loop.last }}
+    {%- endfor %}
+{%- endmacro %}
+
+
+{# A statement of its own before the merge that changes a fact: as log_changes, from rows that say of each
+   row replaced what the log needs of it (rows_that_changed). One instant for each month, since a key's rows
+   may lie in months far apart. #}
+{% macro log_replacements(target, replacements) -%}
+    {%- set log = config.meta_get('change_log') -%}
+    insert into {{ ops_relation('fact_changes') }}
+    select
+        {{ sql_text(invocation_id) }} as change_id,
+        {{ sql_text(target.identifier) }} as model,
+        changed.key_column,
+        changed.key,
+        min(changed.changed_from) as changed_from
+    from (
+        select
+            logged.key_column,
+            case logged.key_column
+                {%- for key_column in log['keys'] %}
+                when {{ sql_text(key_column) }} then cast(replacement.{{ key_column }} as varchar)
+                {%- endfor %}
+            end as key,
+            replacement.{{ log['instant'] }} as changed_from
+        from {{ replacements }} as replacement
+        cross join ({{ logged_keys() }}) as logged (key_column)
+    ) as changed
+    where changed.key is not null
+    group by
+        changed.key_column,
+        changed.key,
+        date_trunc('month', changed.changed_from)
 {%- endmacro %}
 
 
@@ -121,9 +173,10 @@
 {%- endmacro %}
 
 
-{# At the start of a run: what all readers have seen is done with. #}
+{# At the start of a run: what all readers have seen is done with, and so is it for the fact. #}
 {% macro prune_fact_changes() -%}
-    {%- for fact, readers in fact_readers().items() -%}
+    {%- for fact, followers in fact_readers().items() -%}
+        {%- set readers = followers + [fact] -%}
         {%- set condition -%}
             model = {{ sql_text(fact) }} and change_id in (
                 select changes_seen.change_id

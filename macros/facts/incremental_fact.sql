@@ -3,51 +3,44 @@
    out the same is left alone; docs/adr/0007 tells why. Called at the head of the model.
      key      the model's unique key: a column, or a list of columns
      void     a column that is never NULL: a row without it only says "this key has no row now"
-     reads    models of silver whose newly taken up files say what changed
+     dated_by column by whose month the rows lie together (layout.sql)
+     reads    models whose newly taken up files say what changed
      follows  facts whose change log says it
      logs     {keys: columns by which others follow this fact, instant: column that dates a change and
               by which the rows of a table that is built anew lie}
+     asks     a model of a few rows; the fact is computed whole where it has others than before
    What is said here is kept in the model's `meta`, where fact_scope and fact_readers find it. #}
-{% macro incremental_fact(key, void, reads=[], follows=[], logs=none) -%}
+{% macro incremental_fact(key, void, dated_by, reads=[], follows=[], logs=none, asks=none) -%}
     {%- set before = [] -%}
-    {%- set after = [] -%}
-    {%- if fact_materialization() == 'incremental' -%}
-        {%- if logs -%}
-            {%- do before.append("{{ log_rebuild(this.identifier) }}") -%}
-        {%- endif -%}
-        {%- do after.append("{{ mark_fact_built(this.identifier) }}") -%}
-        {%- for name in follows -%}
-            {%- do after.append("{{ mark_changes_seen('" ~ name ~ "', this.identifier) }}") -%}
-        {%- endfor -%}
+    {%- set after = ["{{ mark_fact_built(this.identifier) }}"] -%}
+    {%- if logs -%}
+        {%- do before.append("{{ log_rebuild(this.identifier) }}") -%}
+        {#- What it has logged stands in the table by now. #}
+        {%- do after.append("{{ mark_changes_seen(this.identifier, this.identifier) }}") -%}
     {%- endif -%}
-    {#- Real time asks what a fact has not taken up, however the fact is built. #}
+    {%- for name in follows -%}
+        {%- do after.append("{{ mark_changes_seen('" ~ name ~ "', this.identifier) }}") -%}
+    {%- endfor -%}
     {%- for name in reads -%}
         {%- do after.append("{{ mark_pending_seen('" ~ name ~ "', this.identifier) }}") -%}
     {%- endfor -%}
     {{- config(
-        materialized=fact_materialization(),
+        materialized='incremental',
         incremental_strategy=replace_keys_strategy(),
         unique_key=key,
+        partitioned_by=by_month_of(dated_by),
         on_schema_change='append_new_columns',
         pre_hook=before,
         post_hook=after,
-        meta={'void_column': void, 'change_log': logs, 'reads': reads, 'follows': follows},
+        meta={
+            'void_column': void,
+            'dated_by': dated_by,
+            'change_log': logs,
+            'reads': reads,
+            'follows': follows,
+            'asks': asks,
+        },
     ) -}}
-{%- endmacro %}
-
-
-{# Fails without: a merge on Athena writes a delete file or a new copy of every data file that it
-   touches and is no transaction with the change log; one CTAS a day costs less than it saves. #}
-{% macro fact_materialization() -%}
-    {{ return(adapter.dispatch('fact_materialization', 'synapse')()) }}
-{%- endmacro %}
-
-{% macro default__fact_materialization() -%}
-    {%- do return('incremental') -%}
-{%- endmacro %}
-
-{% macro athena__fact_materialization() -%}
-    {%- do return('table') -%}
 {%- endmacro %}
 
 
@@ -60,7 +53,7 @@
     {%- set reasons = [
         "select 1 where not exists (select 1 from " ~ ops_relation('facts_built')
         ~ " as built where built.model = " ~ sql_text(this.identifier)
-        ~ " and built.definition = " ~ project_definition() ~ ")"
+        ~ " and built.definition = " ~ fact_definition() ~ ")"
     ] -%}
     {%- for name in config.meta_get('reads') -%}
         {%- do reasons.append(
@@ -78,74 +71,6 @@
 {%- endmacro %}
 
 
-{# The last select of an incremental fact: of the rows of CTE `computed`, those that are not in the table
-   as they are; and of each row of the table that was not computed, its key alone. scope: what fact_scope
-   said; where it is 'some', only rows that `touched` (an SQL condition on `existing`) names count. #}
-{% macro changed_rows(computed, scope, touched=none) -%}
-    {%- if not fact_is_incremental() -%}
-select * from {{ computed }}
-    {{ in_order_of_time(computed) }}
-    {%- else -%}
-    {%- set keys = config.get('unique_key') -%}
-    {%- set keys = [keys] if keys is string else keys -%}
-    {%- set stored = adapter.get_columns_in_relation(this) | map(attribute='name') | list -%}
-    {%- set columns = model.columns.values() | list -%}
-    {#- Of a few rows, only those that they would replace are read whole. #}
-    {%- set existing = this if scope == 'all' else '(' ~ rows_of_keys(
-        this, keys, computed, columns | map(attribute='name') | select('in', stored)
-    ) ~ ')' -%}
-select
-    {%- for column in columns %}
-    {{ computed }}.{{ column.name }}{{ ',' if not loop.last }}
-    {%- endfor %}
-from {{ computed }}
-left join {{ existing }} as existing
-    on {{ same_keys_condition('existing', computed, keys) }}
-where existing.{{ keys[0] }} is null
-    {%- for column in columns if column.name not in keys %}
-        {%- if column.name in stored %}
-    or existing.{{ column.name }} is distinct from {{ computed }}.{{ column.name }}
-        {%- else %}
-    or true
-        {%- endif %}
-    {%- endfor %}
-
-union all
-
-select
-    {%- for column in columns %}
-    {{ 'existing.' ~ column.name if column.name in keys
-        else 'cast(null as ' ~ column.data_type ~ ')' }} as {{ column.name }}{{ ',' if not loop.last }}
-    {%- endfor %}
-from {{ this }} as existing
-left join {{ computed }}
-    on {{ same_keys_condition('existing', computed, keys) }}
-where {{ computed }}.{{ keys[0] }} is null
-        {%- if scope == 'some' %}
-    and ({{ touched }})
-        {%- endif -%}
-    {%- endif -%}
-{%- endmacro %}
-
-
-{# The end of a select that fills a fact anew.
-   Fails without: DuckDB knows the least and greatest value of each block of a table and leaves out those
-   that a date cannot be in; a join or a grouping leaves the rows in no order, and every date in every
-   block. Athena prunes by months and files (layout.sql), and orders a table on one machine. #}
-{% macro in_order_of_time(computed) -%}
-    {{ return(adapter.dispatch('in_order_of_time', 'synapse')(computed)) }}
-{%- endmacro %}
-
-{% macro default__in_order_of_time(computed) -%}{%- endmacro %}
-
-{% macro duckdb__in_order_of_time(computed) -%}
-    {%- set log = config.meta_get('change_log') -%}
-    {%- if log and not is_unit_test() -%}
-order by {{ computed }}.{{ log['instant'] }}
-    {%- endif -%}
-{%- endmacro %}
-
-
 {# SQL condition: two relations agree in all columns of a key. #}
 {% macro same_keys_condition(left, right, keys) -%}
     {%- for key in keys -%}
@@ -154,28 +79,56 @@ order by {{ computed }}.{{ log['instant'] }}
 {%- endmacro %}
 
 
-{# Post-hook: by which definitions the fact was built. #}
-{% macro mark_fact_built(model_name) -%}
-    {%- set built = ops_relation('facts_built') -%}
-    delete from {{ built }}
-    where model = {{ sql_text(model_name) }}
-        and definition <> {{ project_definition() }};
-    insert into {{ built }}
-    select
-        {{ sql_text(model_name) }} as model,
-        {{ project_definition() }} as definition
-    where not exists (
-        select 1
-        from {{ built }} as known
-        where known.model = {{ sql_text(model_name) }}
-    )
+{# SQL literal: one text for all that this fact is made by and that no change log names. #}
+{% macro fact_definition() -%}
+    {%- set asked = config.meta_get('asks') -%}
+    {%- if not asked -%}{%- do return(project_definition()) -%}{%- endif -%}
+    {%- set answers = [] -%}
+    {%- for row in run_query('select * from ' ~ ref(asked)).rows -%}
+        {%- do answers.append(row.values() | join(' ')) -%}
+    {%- endfor -%}
+    {%- do return(sql_text(local_md5(project_definition() ~ answers | sort | join('\n')))) -%}
 {%- endmacro %}
 
 
-{# SQL query: when the files were ingested that a model of silver has taken up and this one has not. #}
-{% macro ingested_since(silver_model) -%}
-    select pending.ingested_at
-    from {{ files_pending(silver_model, this.identifier) }} as pending
+{# Post-hook: by which definitions the fact was built; nothing where that is known already. #}
+{% macro mark_fact_built(model_name) -%}
+    {%- if execute -%}
+    {%- set built = ops_relation('facts_built') -%}
+    {%- set definition = fact_definition() -%}
+    {%- set known = run_query(
+        'select built.definition from ' ~ built ~ ' as built where built.model = ' ~ sql_text(model_name)
+    ).columns[0].values() | map('string') | map('trim') | list -%}
+    {%- if known != [definition | replace("'", '')] -%}
+        {#- Two statements: Athena takes one at a time. Killed between them, it is computed whole again. #}
+        {%- do run_query('delete from ' ~ built ~ ' where model = ' ~ sql_text(model_name)) -%}
+    insert into {{ built }}
+    select
+        {{ sql_text(model_name) }} as model,
+        {{ definition }} as definition
+    {%- endif -%}
+    {%- endif -%}
+{%- endmacro %}
+
+
+{# SQL condition: the row of a base model came with a file that another model has taken up and this one
+   has not. Named by the moment of their acceptance, in literals: base models are append-only, so that
+   most of their blocks and files are left alone. #}
+{% macro landed_since(taken_up_by, column='_ingested_at') -%}
+    {%- set pending = files_pending(taken_up_by, this.identifier) -%}
+    {%- set moments = run_query(
+        'select distinct ' ~ canonical_text('pending.ingested_at', 'timestamp') ~ ' as ingested_at from '
+        ~ pending ~ ' as pending order by ingested_at'
+    ).columns[0].values() | list -%}
+    {%- if not moments -%}{%- do return('false') -%}{%- endif -%}
+    {#- More do not fit into a statement, each some times. #}
+    {%- if moments | length > 500 -%}
+        {%- do return(
+            column ~ " between timestamp '" ~ moments[0] ~ "' and timestamp '" ~ moments[-1] ~ "' and "
+            ~ column ~ ' in (select pending.ingested_at from ' ~ pending ~ ' as pending)'
+        ) -%}
+    {%- endif -%}
+    {%- do return(column ~ " in (timestamp '" ~ moments | join("', timestamp '") ~ "')") -%}
 {%- endmacro %}
 
 

@@ -3,7 +3,8 @@
    Incremental: dates of which a message changed, however old they are, and those new in the calendar.
    Rules: R15 (tokens, cost at the price of the time, mean sentiment), R2 (internal users), R1. #}
 {{ incremental_fact(
-    key=['model', 'usage_date'], void='message_count', follows=['fct_messages']
+    key=['model', 'usage_date'], void='message_count', dated_by='usage_date',
+    follows=['fct_messages']
 ) }}
 {%- set scope = fact_scope() %}
 {%- set grouped_dates = dates_to_group('fct_messages', 'sent_date', 'usage_date')

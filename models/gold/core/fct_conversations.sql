@@ -6,6 +6,7 @@
 {{ incremental_fact(
     key='conversation_id',
     void='user_key',
+    dated_by='started_at',
     reads=['stg_dms__conversations', 'stg_kconnect__conversations', 'dim_users'],
     follows=['fct_messages'],
 ) }}
@@ -15,22 +16,21 @@
     'documents': incremental_ref('base_kconnect__conversation_messages'),
     'users': incremental_ref('base_dms__users'),
 } %}
-with users as (
-
-    select
-        user_id,
-        is_internal
-    from {{ ref('dim_users') }}
-
-),
-{% if scope == 'some' %}
+{%- set silver = {
+    'messages': incremental_ref('stg_dms__messages'),
+    'documents': incremental_ref('stg_kconnect__conversation_messages'),
+} %}
+{%- set lies_in = {} %}
+{%- if scope == 'some' %}
+    {%- set internal = newly_internal(landed.users) %}
+    {%- set naming %}
 conversation_changes as (
 
     select
         conversation_id,
         _bi_conversation_id
     from {{ landed.conversations }}
-    where _ingested_at in ({{ ingested_since('stg_dms__conversations') }})
+    where {{ landed_since('stg_dms__conversations') }}
 
 ),
 
@@ -38,28 +38,7 @@ document_changes as (
 
     select conversation_id
     from {{ landed.documents }}
-    where _ingested_at in ({{ ingested_since('stg_kconnect__conversations') }})
-
-),
-
-user_changes as (
-
-    select user_id
-    from {{ landed.users }}
-    where _ingested_at in ({{ ingested_since('dim_users') }})
-
-),
-
--- Once internal, always internal: only those can have become it of whom something landed.
-internal_users as (
-
-    select user_id
-    from users
-    where is_internal
-        and user_id in (
-            select user_changes.user_id
-            from user_changes
-        )
+    where {{ landed_since('stg_kconnect__conversations') }}
 
 ),
 
@@ -77,12 +56,15 @@ touched as (
     union distinct
     select pending.key as conversation_id
     from {{ changes_pending('fct_messages', 'conversation_id', this.identifier) }} as pending
+    {%- if internal.anybody %}
     union distinct
     select existing.conversation_id
     from {{ this }} as existing
-    inner join internal_users
-        on existing.user_id = internal_users.user_id
-    where not existing.is_internal
+    inner join {{ ref('dim_users') }} as users
+        on existing.user_id = users.user_id
+    where existing.is_internal <> users.is_internal
+        and {{ is_in_ranges('existing.user_id', internal.ranges) }}
+    {%- endif %}
 
 ),
 
@@ -101,13 +83,29 @@ touched_documents as (
     where conversation_id like 'documents:%'
 
 ),
+    {%- endset %}
+    {%- set lies_in = months_of_conversations(
+        naming, silver.messages, silver.documents, ref('stg_kconnect__conversations')
+    ) %}
+{%- endif %}
+with users as (
+
+    select
+        user_id,
+        is_internal
+    from {{ ref('dim_users') }}
+
+),
+{% if scope == 'some' %}
+{{ naming }}
 
 stored_conversations as (
 
     {{ rows_of_keys(
         ref('stg_dms__conversations'), ['conversation_id'], 'touched_rows',
         ['conversation_id', 'user_id', 'channel', 'language', 'status', 'started_at', 'ended_at',
-         '_is_deleted']
+         '_is_deleted'],
+        bounds=lies_in.rows, pointer=false
     ) }}
 
 ),
@@ -125,7 +123,8 @@ documents as (
     {{ rows_of_keys(
         ref('stg_kconnect__conversations'), ['conversation_id'], 'touched_documents',
         ['conversation_id', 'user_id', 'user_key', 'channel', 'language', 'created_at',
-         'last_message_at']
+         'last_message_at'],
+        bounds=lies_in.documents, pointer=false
     ) }}
 
 ),
@@ -133,7 +132,8 @@ documents as (
 messages as (
 
     {{ rows_of_keys(
-        ref('fct_messages'), ['conversation_id'], 'touched', ['conversation_id', 'role']
+        ref('fct_messages'), ['conversation_id'], 'touched', ['conversation_id', 'role'],
+        bounds=lies_in.messages, pointer=false
     ) }}
 
 ),
@@ -248,4 +248,4 @@ final as (
 )
 
 {% set is_touched = 'existing.conversation_id in (select touched.conversation_id from touched)' -%}
-{{ changed_rows('final', scope, is_touched) }}
+{{ changed_rows('final', scope, [{'where': is_touched, 'bounds': lies_in.existing}]) }}

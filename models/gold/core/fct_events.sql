@@ -1,15 +1,35 @@
 {# Grain: one row per event of the activity stream: app events and the product's facts as events.
    Keys: event_id (an app event's own; a fact's is made of its name, source system and source id).
-   Incremental: app events that landed anew or whose person became known, however old they are, and
-   messages that changed; the few other facts are compared whole.
+   Incremental: app events that landed anew or whose person became known, messages that changed, and
+   conversations, subscriptions and payments of which a change landed, however old they are; rows of
+   people who turned out to be internal. Whole where a fact lands for the first time.
    Rules: R1, R2 (active signals, internal users), R8 (names that funnels are made of), R10 (feature),
    R12 (status of a request), R16 (which files it has taken up). #}
 {{ incremental_fact(
-    key='event_id', void='user_key', reads=['stg_kconnect__app_events'], follows=['fct_messages'],
-    logs={'keys': ['user_key', 'event_date'], 'instant': 'occurred_at'}
+    key='event_id',
+    void='is_internal',
+    dated_by='occurred_at',
+    reads=[
+        'stg_kconnect__app_events', 'stg_dms__conversations', 'stg_kconnect__conversations',
+        'stg_dms__subscriptions', 'hist_dms__subscriptions', 'fct_payments', 'dim_users'
+    ],
+    follows=['fct_messages'],
+    logs={'keys': ['user_key', 'event_date'], 'instant': 'occurred_at'},
+    asks='int_landed_facts',
 ) }}
 {%- set scope = fact_scope() %}
-{%- set landed_app_events = incremental_ref('base_kconnect__app_events') %}
+{%- set landed = {
+    'app_events': incremental_ref('base_kconnect__app_events'),
+    'event_months': incremental_ref('int_kconnect__event_months'),
+    'conversations': incremental_ref('base_dms__conversations'),
+    'documents': incremental_ref('base_kconnect__conversation_messages'),
+    'subscriptions': incremental_ref('base_dms__subscriptions'),
+    'payments': incremental_ref('base_dms__payments'),
+    'users': incremental_ref('base_dms__users'),
+} %}
+{%- set changed = changed_events(landed, ref('stg_kconnect__app_events')) if scope == 'some' else {
+    'messages': none, 'conversations': none, 'subscriptions': none, 'payments': none, 'touched': []
+} %}
 with tracking_plan as (
 
     select
@@ -39,6 +59,7 @@ messages as (
     from {{ ref('fct_messages') }}
     where role = 'user'
         and sent_at is not null
+        and {{ is_in_ranges('sent_at', changed.messages) }}
 
 ),
 
@@ -52,6 +73,7 @@ conversations as (
         started_at
     from {{ ref('fct_conversations') }}
     where started_at is not null
+        and {{ is_in_ranges('started_at', changed.conversations) }}
 
 ),
 
@@ -63,8 +85,9 @@ subscriptions as (
         started_at,
         trial_ends_at,
         canceled_at
-    from {{ ref('stg_dms__subscriptions') }}
+    from {{ ref('stg_dms__subscriptions') }} as stored
     where not _is_deleted
+        and {{ is_in_bounds('stored', changed.subscriptions) }}
 
 ),
 
@@ -73,7 +96,8 @@ subscription_versions as (
     select
         subscription_id,
         status
-    from {{ ref('hist_dms__subscriptions') }}
+    from {{ ref('hist_dms__subscriptions') }} as version
+    where {{ is_in_bounds('version', changed.subscriptions) }}
 
 ),
 
@@ -84,7 +108,8 @@ payments as (
         user_id,
         was_paid,
         paid_at
-    from {{ ref('fct_payments') }}
+    from {{ ref('fct_payments') }} as stored
+    where {{ is_in_bounds('stored', changed.payments) }}
 
 ),
 
@@ -98,73 +123,16 @@ users as (
 ),
 
 {% if scope == 'some' %}
-deliveries as (
-
-    select
-        event_id,
-        anonymous_id
-    from {{ landed_app_events }}
-    where _ingested_at in ({{ ingested_since('stg_kconnect__app_events') }})
-
-),
-
--- What newly landed may have told who an anonymous visitor is (see stg_kconnect__app_events), and a
--- user's row that the user is internal.
-touched_app_events as (
-
-    select event_id
-    from deliveries
-    union distinct
-    select event_id
-    from {{ ref('stg_kconnect__app_events') }}
-    where user_id is null
-        and anonymous_id in (
-            select deliveries.anonymous_id
-            from deliveries
-        )
-    union distinct
-    select existing.event_id
-    from {{ this }} as existing
-    left join users
-        on existing.user_id = users.user_id
-    where existing.source_system = 'app_events'
-        and existing.is_internal <> coalesce(users.is_internal, false)
-
-),
+{{ changed.ctes }}
 
 app_events as (
 
     {{ rows_of_keys(
         ref('stg_kconnect__app_events'), ['event_id'], 'touched_app_events',
         ['event_id', 'event_name', 'user_key', 'platform', 'region', 'country', 'properties',
-         'occurred_at']
+         'occurred_at'],
+        bounds={'column': 'occurred_at', 'ranges': changed.app_events, 'or_null': true}, pointer=false
     ) }}
-
-),
-
-touched_messages as (
-
-    select pending.key as message_id
-    from {{ changes_pending('fct_messages', 'message_id', this.identifier) }} as pending
-
-),
-
-touched as (
-
-    select event_id
-    from touched_app_events
-    union distinct
-    select concat('message_sent:', message_id) as event_id
-    from touched_messages
-    union distinct
-    select existing.event_id
-    from {{ this }} as existing
-    left join landed_facts
-        on existing.event_name = landed_facts.event_name
-    where case
-            when existing.source_system = 'app_events' then coalesce(landed_facts.is_landed, false)
-            else existing.event_name <> 'message_sent'
-        end
 
 ),
 {% else %}
@@ -354,10 +322,16 @@ known as (
         {{ http_status('status_text') }} as status_code,
         occurred_at
     from united
+    {%- if scope == 'some' %}
+    where event_id in (
+            select touched.event_id
+            from touched
+        )
+    {%- endif %}
 
 ),
 
-final as (
+made as (
 
     select
         known.event_id,
@@ -392,7 +366,36 @@ final as (
     left join users
         on known.user_id = users.user_id
 
+),
+
+{% if scope == 'some' and changed.internal.anybody -%}
+-- Nothing else of them changed.
+flagged as (
+
+    select
+        {%- for column in model.columns %}
+        {{ 'users' if column == 'is_internal' else 'existing' }}.{{ column }}{{ ',' if not loop.last }}
+        {%- endfor %}
+    from {{ this }} as existing
+    inner join users
+        on existing.user_id = users.user_id
+    where existing.is_internal <> users.is_internal
+        and {{ is_in_ranges('existing.user_id', changed.internal.ranges) }}
+        and existing.event_id not in (select touched.event_id from touched)
+
+),
+
+{% endif -%}
+final as (
+
+    select {{ model.columns | join(', ') }}
+    from made
+    {%- if scope == 'some' and changed.internal.anybody %}
+    union all
+    select {{ model.columns | join(', ') }}
+    from flagged
+    {%- endif %}
+
 )
 
-{% set is_touched = 'existing.event_id in (select touched.event_id from touched)' -%}
-{{ changed_rows('final', scope, is_touched) }}
+{{ changed_rows('final', scope, changed.touched) }}

@@ -7,8 +7,10 @@
 {{ incremental_fact(
     key='message_id',
     void='user_key',
+    dated_by='sent_at',
     reads=[
-        'stg_dms__messages', 'stg_dms__conversations', 'stg_kconnect__conversation_messages'
+        'stg_dms__messages', 'stg_dms__conversations', 'stg_kconnect__conversation_messages',
+        'dim_users'
     ],
     logs={'keys': ['message_id', 'conversation_id', 'sent_date'], 'instant': 'sent_at'},
 ) }}
@@ -17,7 +19,114 @@
     'messages': incremental_ref('base_dms__messages'),
     'conversations': incremental_ref('base_dms__conversations'),
     'documents': incremental_ref('base_kconnect__conversation_messages'),
+    'users': incremental_ref('base_dms__users'),
 } %}
+{%- set conversation_ranges = none %}
+{%- if scope == 'some' %}
+    {%- set internal = newly_internal(landed.users) %}
+    {%- set landed_documents = landed_since('stg_kconnect__conversation_messages') %}
+    {%- set document_months = none if internal.anybody else [] if landed_documents == 'false'
+        else delivered_months(
+            landed.documents, 'conversation_id', 'sent_at',
+            is_new=landed_since('stg_kconnect__conversation_messages', 'newly._ingested_at')
+        ) %}
+    {%- set naming_conversations %}
+conversation_changes as (
+
+    select
+        conversation_id,
+        _bi_conversation_id
+    from {{ landed.conversations }}
+    where {{ landed_since('stg_dms__conversations') }}
+
+),
+
+changed_conversations as (
+
+    select conversation_id
+    from conversation_changes
+    union distinct
+    select _bi_conversation_id as conversation_id
+    from conversation_changes
+    where _bi_conversation_id is not null
+
+),
+    {%- endset %}
+    {%- set changed_conversation_ranges = value_ranges(
+        'changed_conversations', 'conversation_id', 'bigint', naming_conversations
+    ) %}
+    {%- set naming_messages %}
+{{ naming_conversations }}
+
+message_changes as (
+
+    select
+        message_id,
+        _bi_message_id
+    from {{ landed.messages }}
+    where {{ landed_since('stg_dms__messages') }}
+
+),
+
+{% if internal.anybody -%}
+-- Rows of the table that differ though no change of theirs landed.
+suspects as (
+
+    select
+        existing.conversation_id,
+        existing.source_system,
+        existing.source_order
+    from {{ this }} as existing
+    inner join {{ ref('dim_users') }} as users
+        on existing.user_id = users.user_id
+    where existing.is_internal <> users.is_internal
+        and {{ is_in_ranges('existing.user_id', internal.ranges) }}
+
+),
+
+{% endif -%}
+touched_messages as (
+
+    select message_id
+    from message_changes
+    union distinct
+    select _bi_message_id as message_id
+    from message_changes
+    where _bi_message_id is not null
+    union distinct
+    select message_id
+    from {{ ref('stg_dms__messages') }}
+    where conversation_id in (
+            select changed_conversations.conversation_id
+            from changed_conversations
+        )
+        and {{ is_in_ranges('conversation_id', changed_conversation_ranges) }}
+    {%- if internal.anybody %}
+    union distinct
+    select source_order as message_id
+    from suspects
+    where source_system = 'dms'
+    {%- endif %}
+
+),
+    {%- endset %}
+    {%- set message_bounds = {
+        'column': 'message_id',
+        'ranges': value_ranges('touched_messages', 'message_id', 'bigint', naming_messages),
+    } %}
+    {%- set of_messages %}
+{{ naming_messages }}
+found as (
+
+    {{ rows_of_keys(
+        ref('stg_dms__messages'), ['message_id'], 'touched_messages', ['conversation_id'],
+        bounds=message_bounds, pointer=false
+    ) }}
+
+),
+    {%- endset %}
+    {%- set conversation_ranges = value_ranges('found', 'conversation_id', 'bigint', of_messages) %}
+{%- endif %}
 with dms_conversations as (
 
     select
@@ -25,6 +134,7 @@ with dms_conversations as (
         channel,
         language
     from {{ ref('stg_dms__conversations') }}
+    where {{ is_in_ranges('conversation_id', conversation_ranges) }}
 
 ),
 
@@ -37,75 +147,13 @@ users as (
 
 ),
 {% if scope == 'some' %}
-message_changes as (
-
-    select
-        message_id,
-        _bi_message_id
-    from {{ landed.messages }}
-    where _ingested_at in ({{ ingested_since('stg_dms__messages') }})
-
-),
-
-conversation_changes as (
-
-    select
-        conversation_id,
-        _bi_conversation_id
-    from {{ landed.conversations }}
-    where _ingested_at in ({{ ingested_since('stg_dms__conversations') }})
-
-),
+{{ naming_messages }}
 
 document_changes as (
 
     select conversation_id
     from {{ landed.documents }}
-    where _ingested_at in ({{ ingested_since('stg_kconnect__conversation_messages') }})
-
-),
-
-changed_conversations as (
-
-    select concat('dms:', cast(conversation_id as varchar)) as conversation_id
-    from conversation_changes
-    union distinct
-    select concat('dms:', cast(_bi_conversation_id as varchar)) as conversation_id
-    from conversation_changes
-    where _bi_conversation_id is not null
-
-),
-
--- Rows of the table that may differ though no change names them.
-suspects as (
-
-    select
-        existing.conversation_id,
-        existing.source_system,
-        existing.source_order
-    from {{ this }} as existing
-    left join users
-        on existing.user_id = users.user_id
-    where existing.is_internal <> coalesce(users.is_internal, false)
-        or existing.conversation_id in (
-            select changed_conversations.conversation_id
-            from changed_conversations
-        )
-
-),
-
-touched_messages as (
-
-    select message_id
-    from message_changes
-    union distinct
-    select _bi_message_id as message_id
-    from message_changes
-    where _bi_message_id is not null
-    union distinct
-    select source_order as message_id
-    from suspects
-    where source_system = 'dms'
+    where {{ landed_documents }}
 
 ),
 
@@ -113,10 +161,12 @@ touched_documents as (
 
     select conversation_id
     from document_changes
+    {%- if internal.anybody %}
     union distinct
     select substr(conversation_id, 11) as conversation_id
     from suspects
     where source_system = 'documents'
+    {%- endif %}
 
 ),
 
@@ -125,7 +175,8 @@ stored_messages as (
     {{ rows_of_keys(
         ref('stg_dms__messages'), ['message_id'], 'touched_messages',
         ['message_id', 'conversation_id', 'user_id', 'role', 'model', 'token_count', 'sentiment',
-         'sent_at', '_is_deleted']
+         'sent_at', '_is_deleted'],
+        bounds=message_bounds, pointer=false
     ) }}
 
 ),
@@ -143,7 +194,8 @@ document_messages as (
     {{ rows_of_keys(
         ref('stg_kconnect__conversation_messages'), ['conversation_id'], 'touched_documents',
         ['message_id', 'conversation_id', 'user_id', 'user_key', 'role', 'model', 'channel',
-         'language', 'position', 'token_count', 'sentiment', 'sent_at']
+         'language', 'position', 'token_count', 'sentiment', 'sent_at'],
+        bounds={'column': 'sent_at', 'ranges': document_months, 'or_null': true}, pointer=false
     ) }}
 
 ),
@@ -250,13 +302,17 @@ final as (
 
 )
 
-{% set touched -%}
-    (
-        existing.source_system = 'dms'
-        and existing.source_order in (select touched_messages.message_id from touched_messages)
-    )
-    or existing.conversation_id in (
-        select concat('documents:', touched_documents.conversation_id) from touched_documents
-    )
-{%- endset -%}
+{% set touched = [] -%}
+{%- if scope == 'some' -%}
+    {%- do touched.append({
+        'where': "existing.source_system = 'dms' and existing.source_order in "
+            ~ '(select touched_messages.message_id from touched_messages)',
+        'bounds': {'column': 'source_order', 'ranges': message_bounds.ranges},
+    }) -%}
+    {%- do touched.append({
+        'where': "existing.conversation_id in (select concat('documents:', "
+            ~ 'touched_documents.conversation_id) from touched_documents)',
+        'bounds': {'column': 'sent_at', 'ranges': document_months, 'or_null': true},
+    }) -%}
+{%- endif -%}
 {{ changed_rows('final', scope, touched) }}

@@ -1,7 +1,10 @@
 {# Grain: one row per living payment.
    Keys: payment_id.
    Incremental: none; rebuilt whole from the current state.
-   Rules: R1. Amounts stay in cents of their own currency; currencies are never added together. #}
+   Rules: R1, R16 (which files it has taken up). Amounts stay in cents of their own currency;
+   currencies are never added together. #}
+{{ config(post_hook="{{ mark_pending_seen('stg_dms__payments', this.identifier) }}") }}
+
 with payments as (
 
     select

@@ -4,10 +4,25 @@
    Rules: R9, R1, R2 (internal users). #}
 {%- set gap_minutes = 30 %}
 {{ incremental_fact(
-    key='session_id', void='user_key', follows=['fct_events'],
+    key='session_id', void='user_key', dated_by='started_at', follows=['fct_events'],
     logs={'keys': ['session_date'], 'instant': 'started_at'}
 ) }}
 {%- set scope = fact_scope() %}
+{%- set read_from = none %}
+{%- if scope == 'some' %}
+    {#- Sessions that end and events that occur earlier are of no concern to anybody; a session that is
+        touched may have begun before. #}
+    {%- set touched_from = earliest_change('fct_events', 'user_key', this.identifier, gap_minutes) %}
+    {%- set touched_ends = range_from(
+        "timestamp '" ~ touched_from ~ "'" if touched_from else none, "timestamp '9999-12-31 00:00:00'"
+    ) %}
+    {%- set read_from = run_query(
+        'select ' ~ canonical_text('min(existing.started_at)', 'timestamp') ~ ' as started_at from '
+        ~ this ~ ' as existing where ' ~ is_in_ranges('existing.ended_at', touched_ends)
+    ).rows[0][0] %}
+    {%- set read_from = [read_from, touched_from] | select | min if touched_from
+        else '9999-12-31 00:00:00' %}
+{%- endif %}
 with events as (
 
     select
@@ -20,6 +35,9 @@ with events as (
     from {{ ref('fct_events') }}
     where not is_internal
         and (source_system = 'app_events' or event_name = 'message_sent')
+        {%- if scope == 'some' %}
+        and occurred_at >= timestamp '{{ read_from }}'
+        {%- endif %}
 
 ),
 {% if scope == 'some' %}
@@ -32,24 +50,49 @@ changes as (
 
 ),
 
--- Sessions that ended earlier than a gap before the first change stay as they are, and are counted.
+-- Sessions that ended earlier than a gap before the first change stay as they are, and are counted: by
+-- the number of the first one that does not, or else of the last one there is.
+touched_sessions as (
+
+    select
+        changes.user_key,
+        min(existing.started_at) as first_touched_at,
+        min(existing.session_number) - 1 as kept_session_count
+    from changes
+    inner join {{ this }} as existing
+        on changes.user_key = existing.user_key
+            and changes.touches_from <= existing.ended_at
+    where {{ is_in_ranges('existing.ended_at', touched_ends) }}
+    group by changes.user_key
+
+),
+
+last_sessions as (
+
+    select
+        existing.user_key,
+        max(existing.session_number) as session_count
+    from {{ this }} as existing
+    inner join changes
+        on existing.user_key = changes.user_key
+    group by existing.user_key
+
+),
+
 people as (
 
     select
         changes.user_key,
         changes.touches_from,
-        min(
-            case when existing.ended_at >= changes.touches_from then existing.started_at end
-        ) as first_touched_at,
+        touched_sessions.first_touched_at,
         coalesce(
-            sum(case when existing.ended_at < changes.touches_from then 1 else 0 end), 0
+            touched_sessions.kept_session_count, last_sessions.session_count, 0
         ) as kept_session_count
     from changes
-    left join {{ this }} as existing
-        on changes.user_key = existing.user_key
-    group by
-        changes.user_key,
-        changes.touches_from
+    left join touched_sessions
+        on changes.user_key = touched_sessions.user_key
+    left join last_sessions
+        on changes.user_key = last_sessions.user_key
 
 ),
 
@@ -155,9 +198,11 @@ final as (
 {% set is_touched -%}
     exists (
         select 1
-        from people
-        where people.user_key = existing.user_key
-            and people.touches_from <= existing.ended_at
+        from changes
+        where changes.user_key = existing.user_key
+            and changes.touches_from <= existing.ended_at
     )
 {%- endset -%}
-{{ changed_rows('final', scope, is_touched) }}
+{{ changed_rows('final', scope, [{
+    'where': is_touched, 'bounds': {'column': 'ended_at', 'ranges': touched_ends}
+}]) }}

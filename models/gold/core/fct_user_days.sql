@@ -1,10 +1,12 @@
 {# Grain: one row per user and business date on which they were active.
    Keys: user_id, activity_date.
-   Incremental: of people of whom an event or the history changed, the dates from the change on.
+   Incremental: of people of whom an event changed, the dates from the change on; of those whose history
+   changed, what it says of the other dates.
    Rules: R2 (who is active), R3 (the active date before), R14 (dimensions at the date's end), R1. #}
 {{ incremental_fact(
     key=['user_id', 'activity_date'],
     void='platform',
+    dated_by='activity_date',
     reads=['hist_dms__users', 'hist_dms__subscriptions', 'stg_dms__plans'],
     follows=['fct_events'],
     logs={'keys': ['activity_date'], 'instant': 'first_active_at'},
@@ -15,6 +17,82 @@
     'subscriptions': incremental_ref('base_dms__subscriptions'),
     'plans': incremental_ref('base_dms__plans'),
 } %}
+{%- set events_from = none %}
+{%- if scope == 'some' %}
+    {#- Who has a history is known by number; an anonymous visitor has none, and no dates. #}
+    {%- set of_people = "pending.key not like 'anon:%'" %}
+    {%- set changed_from = earliest_change(
+        'fct_events', 'user_key', this.identifier, condition=of_people
+    ) %}
+    {%- set events_from = run_query(
+        'select cast(' ~ business_date("timestamp '" ~ changed_from ~ "'") ~ ' as varchar) as changed_date'
+    ).rows[0][0] if changed_from else '9999-12-31' %}
+    {%- set touched_dates = range_from("date '" ~ events_from ~ "'", "date '9999-12-31'") %}
+    {%- set naming_people %}
+people as (
+
+    select
+        cast(pending.key as bigint) as user_id,
+        {{ business_date('pending.changed_from') }} as changed_from_date
+    from {{ changes_pending('fct_events', 'user_key', this.identifier) }} as pending
+    where {{ of_people }}
+
+),
+    {%- endset %}
+    {%- set people_bounds = {
+        'column': 'user_id', 'ranges': value_ranges('people', 'user_id', 'bigint', naming_people)
+    } %}
+    {%- set landed_plans = landed_since('stg_dms__plans') %}
+    {%- set naming_subscriptions %}
+subscription_changes as (
+
+    select subscription_id
+    from {{ landed.subscriptions }}
+    where {{ landed_since('hist_dms__subscriptions') }}
+    {%- if landed_plans != 'false' %}
+        -- A plan is named by all subscriptions to it.
+        or plan_id in (
+            select plans.plan_id
+            from {{ landed.plans }} as plans
+            where {{ landed_plans }}
+        )
+    {%- endif %}
+
+),
+    {%- endset %}
+    {%- set subscription_ranges = value_ranges(
+        'subscription_changes', 'subscription_id', 'bigint', naming_subscriptions
+    ) %}
+    {%- set landed_users = landed_since('hist_dms__users') %}
+    {%- set naming_history %}
+{{ naming_subscriptions }}
+
+-- With every owner that a subscription ever had: it may have been taken from one.
+history_changes as (
+
+    select user_id
+    from {{ landed.users }}
+    where {{ landed_users }}
+    union distinct
+    select _bi_user_id as user_id
+    from {{ landed.users }}
+    where {{ landed_users }}
+    union distinct
+    select user_id
+    from {{ landed.subscriptions }}
+    where subscription_id in (
+            select subscription_changes.subscription_id
+            from subscription_changes
+        )
+        and {{ is_in_ranges('subscription_id', subscription_ranges) }}
+
+),
+    {%- endset %}
+    {%- set history_bounds = {
+        'column': 'user_id',
+        'ranges': value_ranges('history_changes', 'user_id', 'bigint', naming_history),
+    } %}
+{%- endif %}
 with events as (
 
     select
@@ -30,6 +108,9 @@ with events as (
     where is_active_signal
         and user_id is not null
         and not is_internal
+        {%- if scope == 'some' %}
+        and event_date >= date '{{ events_from }}'
+        {%- endif %}
 
 ),
 
@@ -47,63 +128,21 @@ user_history as (
 ),
 
 {% if scope == 'some' %}
-subscription_changes as (
+{{ naming_people }}
 
-    select subscription_id
-    from {{ landed.subscriptions }}
-    where _ingested_at in ({{ ingested_since('hist_dms__subscriptions') }})
-        -- A plan is named by all subscriptions to it.
-        or plan_id in (
-            select plans.plan_id
-            from {{ landed.plans }} as plans
-            where plans._ingested_at in ({{ ingested_since('stg_dms__plans') }})
-        )
+{{ naming_history }}
 
-),
-
--- With every owner that a subscription ever had: it may have been taken from one.
-history_changes as (
-
-    select user_id
-    from {{ landed.users }}
-    where _ingested_at in ({{ ingested_since('hist_dms__users') }})
-    union distinct
-    select _bi_user_id as user_id
-    from {{ landed.users }}
-    where _ingested_at in ({{ ingested_since('hist_dms__users') }})
-    union distinct
-    select user_id
-    from {{ landed.subscriptions }}
-    where subscription_id in (
-            select subscription_changes.subscription_id
-            from subscription_changes
-        )
-
-),
-
-changes as (
+last_dates as (
 
     select
-        cast(pending.key as bigint) as user_id,
-        {{ business_date('pending.changed_from') }} as changed_from_date
-    from {{ changes_pending('fct_events', 'user_key', this.identifier) }} as pending
-    where pending.key not like 'anon:%'
-    union all
-    select
-        user_id,
-        date '0001-01-01' as changed_from_date
-    from history_changes
-    where user_id is not null
-
-),
-
-people as (
-
-    select
-        user_id,
-        min(changed_from_date) as changed_from_date
-    from changes
-    group by user_id
+        existing.user_id,
+        max(existing.activity_date) as last_kept_date
+    from {{ this }} as existing
+    inner join people
+        on existing.user_id = people.user_id
+            and existing.activity_date < people.changed_from_date
+    where {{ is_in_bounds('existing', people_bounds) }}
+    group by existing.user_id
 
 ),
 
@@ -112,14 +151,10 @@ kept as (
     select
         people.user_id,
         people.changed_from_date,
-        max(existing.activity_date) as last_kept_date
+        last_dates.last_kept_date
     from people
-    left join {{ this }} as existing
-        on people.user_id = existing.user_id
-            and people.changed_from_date > existing.activity_date
-    group by
-        people.user_id,
-        people.changed_from_date
+    left join last_dates
+        on people.user_id = last_dates.user_id
 
 ),
 
@@ -215,6 +250,69 @@ days as (
 
 ),
 
+{% if scope == 'some' -%}
+-- The dates before, or all, of people whose history changed: their events did not.
+other_days as (
+
+    select
+        existing.user_id,
+        existing.platform,
+        existing.event_region,
+        existing.event_country,
+        existing.event_count,
+        existing.message_count,
+        existing.activity_date,
+        existing.previous_activity_date,
+        existing.first_active_at,
+        existing.last_active_at
+    from {{ this }} as existing
+    left join people
+        on existing.user_id = people.user_id
+    where existing.user_id in (
+            select history_changes.user_id
+            from history_changes
+        )
+        and {{ is_in_bounds('existing', history_bounds) }}
+        and (people.user_id is null or existing.activity_date < people.changed_from_date)
+
+),
+
+{% endif -%}
+placed_days as (
+
+    select
+        user_id,
+        platform,
+        event_region,
+        event_country,
+        event_count,
+        message_count,
+        activity_date,
+        coalesce(
+            lag(activity_date) over (partition by user_id order by activity_date),
+            last_kept_date
+        ) as previous_activity_date,
+        first_active_at,
+        last_active_at
+    from days
+    {%- if scope == 'some' %}
+    union all
+    select
+        user_id,
+        platform,
+        event_region,
+        event_country,
+        event_count,
+        message_count,
+        activity_date,
+        previous_activity_date,
+        first_active_at,
+        last_active_at
+    from other_days
+    {%- endif %}
+
+),
+
 -- The version that holds at the date's end: a version of the middle of a day applies to no date.
 -- The order of each person's dates is found here, once: rolling actives, lifecycle and retention
 -- count pairs of dates and sort nothing.
@@ -231,15 +329,10 @@ final as (
         days.event_count,
         days.message_count,
         days.activity_date,
-        coalesce(
-            lag(days.activity_date) over (
-                partition by days.user_id order by days.activity_date
-            ),
-            days.last_kept_date
-        ) as previous_activity_date,
+        days.previous_activity_date,
         days.first_active_at,
         days.last_active_at
-    from days
+    from placed_days as days
     left join user_history
         on days.user_id = user_history.user_id
             and days.activity_date >= user_history.applies_from_date
@@ -255,4 +348,8 @@ final as (
             and people.changed_from_date <= existing.activity_date
     )
 {%- endset -%}
-{{ changed_rows('final', scope, is_touched) }}
+{%- set has_history = 'existing.user_id in (select history_changes.user_id from history_changes)' -%}
+{{ changed_rows('final', scope, [
+    {'where': is_touched, 'bounds': {'column': 'activity_date', 'ranges': touched_dates}},
+    {'where': has_history, 'bounds': history_bounds},
+]) }}

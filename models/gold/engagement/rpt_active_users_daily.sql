@@ -4,7 +4,9 @@
    new in the calendar; the sweep then sees the dates of their windows alone.
    Rules: R3 (rolling actives, exact), R2, R1. #}
 {%- set windows = [1, 7, 28, 30] %}
-{{ incremental_fact(key='activity_date', void='new_users', follows=['fct_user_days']) }}
+{{ incremental_fact(
+    key='activity_date', void='new_users', dated_by='activity_date', follows=['fct_user_days']
+) }}
 {%- set scope = fact_scope() %}
 {%- set latest_first_date = earliest_bound(
     ref('fct_user_days'), 'activity_date', 'date', 'min(activity_date)'

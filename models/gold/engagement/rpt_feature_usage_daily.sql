@@ -5,7 +5,8 @@
    Rules: R10 (users, uses, adoption), R2 (known people only), R3 (28 days), R1. #}
 {%- set window_days = 28 %}
 {{ incremental_fact(
-    key=['feature', 'activity_date'], void='use_count', follows=['fct_events']
+    key=['feature', 'activity_date'], void='use_count', dated_by='activity_date',
+    follows=['fct_events']
 ) }}
 {%- set scope = fact_scope() %}
 {%- set grouped_dates = dates_around(

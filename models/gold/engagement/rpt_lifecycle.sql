@@ -5,7 +5,8 @@
    Rules: R4 (new, returning, resurrected, dormant, quick ratio), R2, R1. #}
 {%- set grains = ['day', 'week', 'month'] %}
 {{ incremental_fact(
-    key=['period_grain', 'period_start'], void='new_users', follows=['fct_user_days']
+    key=['period_grain', 'period_start'], void='new_users', dated_by='period_start',
+    follows=['fct_user_days']
 ) }}
 {%- set scope = fact_scope() %}
 {%- set latest_first_date = earliest_bound(

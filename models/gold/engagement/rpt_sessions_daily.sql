@@ -3,7 +3,9 @@
    Incremental: dates of which a session changed, however old they are (a late event can join two of any
    date), and those new in the calendar.
    Rules: R9 (a session is dated by its start), R1. #}
-{{ incremental_fact(key='session_date', void='session_count', follows=['fct_sessions']) }}
+{{ incremental_fact(
+    key='session_date', void='session_count', dated_by='session_date', follows=['fct_sessions']
+) }}
 {%- set scope = fact_scope() %}
 {%- set grouped_dates = dates_to_group('fct_sessions', 'session_date', 'session_date')
     if scope == 'some' %}

@@ -5,7 +5,8 @@
    Rules: R7 (activity churn, subscription churn), R2, R1. #}
 {%- set window_days = 28 %}
 {{ incremental_fact(
-    key='month_start', void='activity_base_users', follows=['fct_user_days']
+    key='month_start', void='activity_base_users', dated_by='month_start',
+    follows=['fct_user_days']
 ) }}
 {%- set scope = fact_scope() %}
 {%- set grouped_dates = dates_to_group(

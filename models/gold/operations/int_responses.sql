@@ -3,10 +3,17 @@
    Incremental: conversations of which a message changed, since it makes other neighbours.
    Rules: R11 (what is a response, and when), R2 (internal users), R1. #}
 {{ incremental_fact(
-    key='message_id', void='conversation_id', follows=['fct_messages'],
+    key='message_id', void='conversation_id', dated_by='responded_at', follows=['fct_messages'],
     logs={'keys': ['response_date'], 'instant': 'responded_at'}
 ) }}
 {%- set scope = fact_scope() %}
+{%- set silver = {
+    'messages': incremental_ref('stg_dms__messages'),
+    'documents': incremental_ref('stg_kconnect__conversation_messages'),
+} %}
+{%- set months = months_of_changed_conversations(
+    this.identifier, silver.messages, silver.documents
+) if scope == 'some' else none %}
 with
 {%- if scope == 'some' %}
 touched_conversations as (
@@ -34,6 +41,7 @@ messages as (
             select touched_conversations.conversation_id
             from touched_conversations
         )
+        and {{ is_in_ranges('sent_at', months, or_null=true) | indent(8) }}
     {%- endif %}
 
 ),
@@ -65,4 +73,7 @@ final as (
         select touched_conversations.conversation_id from touched_conversations
     )
 {%- endset -%}
-{{ changed_rows('final', scope, is_touched) }}
+{{ changed_rows('final', scope, [{
+    'where': is_touched,
+    'bounds': {'column': 'responded_at', 'ranges': months, 'or_null': true},
+}]) }}

@@ -3,7 +3,9 @@
    Incremental: hours of dates of which an event changed, however old they are, of the last date it had
    and of those new in the calendar.
    Rules: R12 (share of requests answered with 500 or more, alert above 1 %), R2, R1. #}
-{{ incremental_fact(key='hour_at', void='request_count', follows=['fct_events']) }}
+{{ incremental_fact(
+    key='hour_at', void='request_count', dated_by='hour_at', follows=['fct_events']
+) }}
 {%- do incremental_ref('dim_dates') %}
 {%- set scope = fact_scope() %}
 {%- set grouped_dates = dates_to_group(

@@ -2,7 +2,9 @@
    Keys: response_date.
    Incremental: dates of which a response changed, however old they are, and those new in the calendar.
    Rules: R11 (percentiles by nearest rank, dated by the assistant's message), R1. #}
-{{ incremental_fact(key='response_date', void='response_count', follows=['int_responses']) }}
+{{ incremental_fact(
+    key='response_date', void='response_count', dated_by='response_date', follows=['int_responses']
+) }}
 {%- set scope = fact_scope() %}
 {%- set grouped_dates = dates_to_group('int_responses', 'response_date', 'response_date')
     if scope == 'some' %}

@@ -24,7 +24,14 @@ from benchmarks.support.athena_lake import AthenaLake
 # As the selector `hourly` of selectors.yml.
 FOLDERS = ("silver", "gold/core", "gold/operations", "gold/real_time", "ops")
 MODELS = tuple(f"path:models/{folder}" for folder in FOLDERS)
-OF_THE_DAY = ("ops_headline_figures", "ops_published_figures", "ops_restatements")
+OF_THE_DAY = (
+    "fct_sessions",
+    "fct_user_days",
+    "dim_users_history",
+    "ops_headline_figures",
+    "ops_published_figures",
+    "ops_restatements",
+)
 OLD_CHANGES = 20
 
 

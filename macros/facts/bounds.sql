@@ -100,6 +100,70 @@
 {%- endmacro %}
 
 
+{# Bounds of the messages of conversations that have one since real time began, however old they are.
+   Fails without: as value_ranges; then nothing is asked. #}
+{% macro bounds_of_recent_conversations(messages, documents) -%}
+    {{ return(adapter.dispatch('bounds_of_recent_conversations', 'synapse')(messages, documents)) }}
+{%- endmacro %}
+
+{% macro default__bounds_of_recent_conversations(messages, documents) -%}
+    {%- do return(none) -%}
+{%- endmacro %}
+
+{% macro athena__bounds_of_recent_conversations(messages, documents) -%}
+    {%- if not execute or is_unit_test() -%}{%- do return(none) -%}{%- endif -%}
+    {%- set start = run_query(
+        'select ' ~ canonical_text(real_time_start(), 'timestamp') ~ ' as start_at'
+    ).rows[0][0] -%}
+    {%- set recent %}
+recent as (
+
+    select
+        stored.conversation_id,
+        stored.sent_at
+    from {{ messages }} as stored
+    where stored.sent_at >= timestamp '{{ start }}'
+
+),
+    {%- endset -%}
+    {%- set ranges = value_ranges('recent', 'conversation_id', 'bigint', recent) -%}
+    {%- set sent %}
+(
+    with {{ recent }}
+
+    recent_documents as (
+
+        select
+            stored.conversation_id,
+            stored.sent_at
+        from {{ documents }} as stored
+        where stored.sent_at >= timestamp '{{ start }}'
+
+    )
+
+    select recent.sent_at
+    from recent
+    union all
+    select recent_documents.sent_at
+    from recent_documents
+    union all
+    select stored.sent_at
+    from {{ messages }} as stored
+    where stored.conversation_id in (select recent.conversation_id from recent)
+        and {{ is_in_ranges('stored.conversation_id', ranges) }}
+    union all
+    select stored.sent_at
+    from {{ documents }} as stored
+    where stored.conversation_id in (
+            select recent_documents.conversation_id
+            from recent_documents
+        )
+)
+    {%- endset -%}
+    {%- do return({'column': 'sent_at', 'ranges': months_of(sent, 'sent_at')}) -%}
+{%- endmacro %}
+
+
 {# {anybody, ranges}: whether somebody turned out to be internal since this fact was built, and where their
    user_ids lie. Once staff, always staff (dim_users), so that a change that does not say so changes nobody. #}
 {% macro newly_internal(users_base) -%}

@@ -388,12 +388,15 @@ flagged as (
 {% endif -%}
 final as (
 
+    {% if scope == 'some' and changed.internal.anybody -%}
     select {{ model.columns | join(', ') }}
     from made
-    {%- if scope == 'some' and changed.internal.anybody %}
     union all
     select {{ model.columns | join(', ') }}
     from flagged
+    {%- else -%}
+    select *
+    from made
     {%- endif %}
 
 )

@@ -1,11 +1,75 @@
 {# Grain: one row per living payment.
    Keys: payment_id.
-   Incremental: none; rebuilt whole from the current state.
+   Incremental: payments of which a change landed, however old they are, and those of people who turned
+   out to be internal.
    Rules: R1, R16 (which files it has taken up). Amounts stay in cents of their own currency;
    currencies are never added together. #}
-{{ config(post_hook="{{ mark_pending_seen('stg_dms__payments', this.identifier) }}") }}
+{{ incremental_fact(
+    key='payment_id',
+    void='was_paid',
+    dated_by='created_at',
+    reads=['stg_dms__payments', 'dim_users'],
+) }}
+{%- set scope = fact_scope() %}
+{%- set landed = {
+    'payments': incremental_ref('base_dms__payments'),
+    'users': incremental_ref('base_dms__users'),
+} %}
+{%- set bounds = none %}
+{%- if scope == 'some' %}
+    {%- set changed = landed_keys(
+        'payments', landed.payments, 'payment_id', ['stg_dms__payments']
+    ) %}
+    {%- set internal = newly_internal(landed.users) %}
+    {%- set bounds = none if internal.anybody else changed.bounds %}
+{%- endif %}
+with users as (
 
-with payments as (
+    select
+        user_id,
+        is_internal
+    from {{ ref('dim_users') }}
+
+),
+{% if scope == 'some' %}
+{{ changed.ctes }}
+
+touched as (
+
+    select payment_id
+    from touched_payments
+    {%- if internal.anybody %}
+    union distinct
+    select existing.payment_id
+    from {{ this }} as existing
+    inner join users
+        on existing.user_id = users.user_id
+    where existing.is_internal <> users.is_internal
+        and {{ is_in_ranges('existing.user_id', internal.ranges) }}
+    {%- endif %}
+
+),
+
+stored_payments as (
+
+    {{ rows_of_keys(
+        ref('stg_dms__payments'), ['payment_id'], 'touched',
+        ['payment_id', 'user_id', 'subscription_id', 'currency', 'status', 'amount_cents',
+         'created_at', 'paid_at', '_is_deleted'],
+        bounds=bounds, pointer=false
+    ) }}
+
+),
+
+payments as (
+
+    select *
+    from stored_payments
+    where not _is_deleted
+
+),
+{% else %}
+payments as (
 
     select
         payment_id,
@@ -20,16 +84,7 @@ with payments as (
     where not _is_deleted
 
 ),
-
-users as (
-
-    select
-        user_id,
-        is_internal
-    from {{ ref('dim_users') }}
-
-),
-
+{% endif %}
 final as (
 
     select
@@ -53,4 +108,5 @@ final as (
 
 )
 
-select * from final
+{% set is_touched = 'existing.payment_id in (select touched.payment_id from touched)' -%}
+{{ changed_rows('final', scope, [{'where': is_touched, 'bounds': bounds}]) }}

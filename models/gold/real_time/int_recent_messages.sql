@@ -2,6 +2,9 @@
    Keys: message_id.
    Incremental: none; gold's messages but for what landed since, and that from silver.
    Rules: R16 (nothing missing, nothing twice), R2 (internal users). #}
+{%- set bounds = bounds_of_recent_conversations(
+    ref('stg_dms__messages'), ref('stg_kconnect__conversation_messages')
+) %}
 with gold_messages as (
 
     select
@@ -12,7 +15,8 @@ with gold_messages as (
         role,
         source_order,
         sent_at
-    from {{ ref('fct_messages') }}
+    from {{ ref('fct_messages') }} as stored
+    where {{ is_in_bounds('stored', bounds) }}
 
 ),
 
@@ -57,7 +61,8 @@ silver_documents as (
         role,
         position,
         sent_at
-    from {{ ref('stg_kconnect__conversation_messages') }}
+    from {{ ref('stg_kconnect__conversation_messages') }} as stored
+    where {{ is_in_bounds('stored', bounds) }}
 
 ),
 
@@ -181,6 +186,7 @@ united as (
     inner join touched_messages
         on silver_messages.message_id = touched_messages.message_id
     where not silver_messages._is_deleted
+        and {{ is_in_bounds('silver_messages', bounds) }}
 
     union all
 

@@ -116,8 +116,8 @@ def test_the_documentation_site_has_every_column_as_athena_has_it(
     assert compared
     site = build_docs(settings, find_project())
     assert site.stat().st_size > 1_000_000
-    catalog = json.loads(_manifest(settings).with_name("catalog.json").read_bytes())["nodes"].values()
-    columns = {entry["metadata"]["name"]: set(entry["columns"]) for entry in catalog}
+    catalog = json.loads(_manifest(settings).with_name("catalog.json").read_bytes())["nodes"]
+    columns = {entry["metadata"]["name"]: set(entry["columns"]) for entry in catalog.values()}
     for node in json.loads(_manifest(settings).read_bytes())["nodes"].values():
         if node["resource_type"] == "model" and node["config"]["materialized"] != "ephemeral":
             assert columns[node["name"]] == set(node["columns"]), node["name"]

@@ -31,10 +31,30 @@ MODELS = (
     "stg_kconnect__app_events",
     "base_kconnect__conversation_messages",
     "stg_kconnect__conversation_messages",
+    "stg_dms__payments",
+    "hist_dms__payments",
 )
-FACTS = ("fct_messages", "fct_events", "fct_sessions", "fct_user_days", "int_responses")
-BUILT = (*MODELS, "+fct_sessions", "+fct_user_days", "+int_responses")
+FACTS = (
+    "fct_messages",
+    "fct_conversations",
+    "fct_payments",
+    "fct_events",
+    "fct_sessions",
+    "fct_user_days",
+    "int_responses",
+    "int_recent_messages",
+    "rpt_error_rate_hourly",
+)
+BUILT = (
+    *MODELS,
+    "+fct_sessions",
+    "+fct_user_days",
+    "+int_responses",
+    "+int_recent_messages",
+    "+rpt_error_rate_hourly",
+)
 MONTHS = 4
+MOST_PARTITIONS = 100  # of one statement, by Athena
 
 
 @pytest.fixture(scope="module")
@@ -97,8 +117,10 @@ def test_an_hour_reads_of_facts_no_more_than_the_months_of_what_changed(
     # A statement before the merge, and the merge; a CTE that is named twice is read twice.
     assert recent["fct_messages"] < messages + 2 * fact
     assert recent["int_responses"] < 3 * fact
-    for name in FACTS:  # Each lies by month, which size() holds it to.
-        assert size(name, "gold") > 0
+    # No more of the conversations that are recent than the months that they lie in.
+    assert recent["int_recent_messages"] < 3 * messages
+    for name in set(FACTS) - {"int_recent_messages"}:
+        assert size(name, "gold") > 0  # It holds them to lie by month, too.
 
 
 def test_a_change_of_an_old_key_costs_the_month_it_lies_in(
@@ -110,10 +132,20 @@ def test_a_change_of_an_old_key_costs_the_month_it_lies_in(
     assert 0 < extra < 3 * size("base_dms__messages") / MONTHS
 
 
+def test_a_merge_may_write_more_partitions_than_athena_opens_at_once(
+    lake: AthenaLake, hours: tuple[dict[str, int], dict[str, int]]
+) -> None:
+    assert hours
+    lake.hour(backfilled_months=MOST_PARTITIONS + 20)
+    for schema, name in (("silver", "stg_dms__payments"), ("gold", "fct_payments")):
+        table = glue_catalog().load_table((f"pruning_{schema}", name))
+        assert len(table.inspect.partitions()) > MOST_PARTITIONS + 20
+
+
 def test_what_is_left_unread_is_missed_by_no_table(
     lake: AthenaLake, hours: tuple[dict[str, int], dict[str, int]], tmp_path: Path
 ) -> None:
-    """Bare deletes, old keys, events delivered again and visitors who turned out to be somebody."""
+    """Bare deletes, old keys, a backfill, events delivered again, visitors who became somebody."""
     assert hours
     shutil.copytree(lake.landing, tmp_path / "lake")
     settings, as_of = Settings.load(lake=tmp_path / "lake"), lake.now.replace(tzinfo=UTC)

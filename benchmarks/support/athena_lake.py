@@ -12,7 +12,12 @@ from pathlib import Path
 
 import boto3
 
-from benchmarks.support.interactions_lake import Span, land_history, land_hour
+from benchmarks.support.interactions_lake import (
+    Span,
+    land_backfill,
+    land_history,
+    land_hour,
+)
 from synapse.athena.warehouse import AthenaWarehouse
 from synapse.cost.report import NodeCost, read_costs
 from synapse.ingest.service import ingest
@@ -51,14 +56,17 @@ class AthenaLake:
             self._run(land_history(self.landing, self._origin, self.days), full=True)
         self._prepared = naive_utc(utc_now())
 
-    def hour(self, old_changes: int = 0) -> dict[str, int]:
+    def hour(self, old_changes: int = 0, backfilled_months: int = 0) -> dict[str, int]:
         """Land the next hour and build it; returns bytes scanned by name of node.
 
-        old_changes: so many changes more, to messages that are older than 30 days.
+        old_changes: so many changes more, to messages that are older than 30 days;
+        backfilled_months: so many payments more, one of each month before the history.
         """
         with self._deployed():
             start = self.days * 86_400 + self._hours * 3600
             self._hours += 1
+            if backfilled_months:
+                land_backfill(self.landing, self._origin, start, backfilled_months)
             span = land_hour(self.landing, self._origin, start, reach_days=30, old=old_changes)
             found: dict[str, int] = {}
             for cost in self._run(span):

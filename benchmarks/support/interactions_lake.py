@@ -129,6 +129,23 @@ def land_hour(lake: Path, origin: datetime, start: int, reach_days: int, old: in
     return span
 
 
+def land_backfill(lake: Path, origin: datetime, start: int, months: int) -> None:
+    """Land, at second `start`, a payment of each of so many months before the history began."""
+    span = Span(origin, start, start)
+    folder = lake / "bronze/dms/synapse/payments" / f"{span.end:%Y/%m/%d}"
+    folder.mkdir(parents=True, exist_ok=True)
+    columns = _rows(span, "payments", "1000000000 + i").replace(
+        span.at(PAYMENTS, "1000000000 + i"), f"(timestamp '{origin}' - to_months(1 + i))"
+    )
+    with duckdb.connect() as connection:
+        connection.execute(
+            f"copy (select 'I' as \"Op\", '{span.end:%Y-%m-%d %H:%M:%S.%f}' as dms_committed_at, "
+            f"lpad(cast({start}::bigint * 100000000 + 90000000 + i as varchar), 35, '0') as "
+            f"dms_change_seq, {columns} from range({months}) as numbers(i)) to "
+            f"'{folder}/{span.end:%Y%m%d-%H%M%S}900.parquet' (format parquet)"
+        )
+
+
 def _land(
     connection: duckdb.DuckDBPyConnection,
     lake: Path,

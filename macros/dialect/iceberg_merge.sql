@@ -22,70 +22,108 @@
         {%- set columns = adapter.get_columns_in_relation(target_relation) -%}
     {%- endif -%}
     {%- set keys = keys_replaced({'unique_key': unique_key}) -%}
-    {%- set row_key = keys + config.meta_get('row_columns', []) -%}
-    {%- set void_column = config.meta_get('void_column') -%}
-    {%- set names = columns | map(attribute='name') | list -%}
     {%- set bounds = merge_bounds(tmp_relation, target_relation, keys, columns) -%}
     {%- if config.meta_get('change_log') -%}
         {%- do run_query(log_replacements(target_relation, tmp_relation)) -%}
     {%- endif -%}
-    {%- set merge -%}
-        merge into {{ target_relation }} as existing
-        using (
-            select
-                {%- for name in names %}
-                replacement.{{ name }},
-                {%- endfor %}
-                false as _is_gone
-            from {{ tmp_relation }} as replacement
-            {%- if void_column %}
-            where replacement.{{ void_column }} is not null
+    {#- Killed between two batches, the files are not marked as seen, and the next run does all again. #}
+    {%- set batches = merge_batches(tmp_relation, columns, bounds) -%}
+    {%- for batch in batches[:-1] -%}
+        {%- do run_query(merge_of_batch(batch, tmp_relation, target_relation, columns, keys, bounds)) -%}
+    {%- endfor -%}
+    {{ return(merge_of_batch(batches[-1], tmp_relation, target_relation, columns, keys, bounds)) }}
+{%- endmacro %}
 
-            union all
 
-            select
-                {%- for column in columns %}
-                {% if column.name in row_key %}leftover.{{ column.name }}{% else -%}
-                cast(null as {{ trino_type(column.dtype) }}) as {{ column.name }}{% endif %},
-                {%- endfor %}
-                true as _is_gone
-            {%- if row_key == keys %}
-            from (
-                select distinct {{ keys | join(', ') }}
-                from {{ tmp_relation }}
-                where {{ void_column }} is null
-            ) as leftover
-            where
-            {%- else %}
-            from {{ target_relation }} as leftover
-            where exists (
-                select 1
-                from {{ tmp_relation }} as named
-                where {{ same_keys_condition('named', 'leftover', keys) }}
-            )
-                and {{ is_in_ranges('leftover.' ~ bounds.column, bounds.ranges, bounds.or_null) }}
-                and
-            {%- endif %} not exists (
-                    select 1
-                    from {{ tmp_relation }} as kept
-                    where kept.{{ void_column }} is not null
-                        and {{ same_keys_condition('kept', 'leftover', row_key) }}
-                )
-            {%- endif %}
-        ) as incoming
-            on {{ same_keys_condition('existing', 'incoming', row_key) }}
-            and {{ is_in_ranges('existing.' ~ bounds.column, bounds.ranges, bounds.or_null) }}
-        {%- if void_column %}
-        when matched and incoming._is_gone then delete
-        {%- endif %}
-        when matched then update set
-            {%- for name in names if name not in row_key %}
-            {{ name }} = incoming.{{ name }}{{ ',' if not loop.last }}
+{# The MERGE of some of the new rows: {rows: SQL condition on `replacement`, with_gone: whether it also
+   deletes the rows that no new one takes the place of}. #}
+{% macro merge_of_batch(batch, tmp_relation, target_relation, columns, keys, bounds) -%}
+    {%- set row_key = keys + config.meta_get('row_columns', []) -%}
+    {%- set void_column = config.meta_get('void_column') -%}
+    {%- set names = columns | map(attribute='name') | list -%}
+    merge into {{ target_relation }} as existing
+    using (
+        select
+            {%- for name in names %}
+            replacement.{{ name }},
             {%- endfor %}
-        when not matched and not incoming._is_gone then insert ({{ names | join(', ') }})
-            values (incoming.{{ names | join(', incoming.') }})
-    {%- endset -%}
-    {{ return(merge) }}
+            false as _is_gone
+        from {{ tmp_relation }} as replacement
+        where {{ batch.rows }}
+        {%- if void_column %}
+            and replacement.{{ void_column }} is not null
+        {%- endif %}
+        {%- if void_column and batch.with_gone %}
+
+        union all
+
+        select
+            {%- for column in columns %}
+            {% if column.name in row_key %}leftover.{{ column.name }}{% else -%}
+            cast(null as {{ trino_type(column.dtype) }}) as {{ column.name }}{% endif %},
+            {%- endfor %}
+            true as _is_gone
+        {%- if row_key == keys %}
+        from (
+            select distinct {{ keys | join(', ') }}
+            from {{ tmp_relation }}
+            where {{ void_column }} is null
+        ) as leftover
+        where
+        {%- else %}
+        from {{ target_relation }} as leftover
+        where exists (
+            select 1
+            from {{ tmp_relation }} as named
+            where {{ same_keys_condition('named', 'leftover', keys) }}
+        )
+            and {{ is_in_ranges('leftover.' ~ bounds.column, bounds.ranges, bounds.or_null) }}
+            and
+        {%- endif %} not exists (
+                select 1
+                from {{ tmp_relation }} as kept
+                where kept.{{ void_column }} is not null
+                    and {{ same_keys_condition('kept', 'leftover', row_key) }}
+            )
+        {%- endif %}
+    ) as incoming
+        on {{ same_keys_condition('existing', 'incoming', row_key) }}
+        and {{ is_in_ranges('existing.' ~ bounds.column, bounds.ranges, bounds.or_null) }}
+    {%- if void_column and batch.with_gone %}
+    when matched and incoming._is_gone then delete
+    {%- endif %}
+    when matched then update set
+        {%- for name in names if name not in row_key %}
+        {{ name }} = incoming.{{ name }}{{ ',' if not loop.last }}
+        {%- endfor %}
+    when not matched and not incoming._is_gone then insert ({{ names | join(', ') }})
+        values (incoming.{{ names | join(', incoming.') }})
+{%- endmacro %}
+
+
+{# As merge_of_batch takes them: all new rows at once, or some months of them where one statement may not
+   write so many. Athena opens a hundred partitions at most: a table older than eight years that is
+   loaded again meets that. bounds: of merge_bounds, which of some tables are the months already. #}
+{% macro merge_batches(tmp_relation, columns, bounds) -%}
+    {%- set most = 90 -%}
+    {%- set dating = dating_column() -%}
+    {%- set months = [] -%}
+    {%- if dating -%}
+        {%- set dated = columns | selectattr('name', 'equalto', dating) | first -%}
+        {%- set months = bounds.ranges if bounds.column == dating
+            else months_of(tmp_relation, dating, dated.dtype) -%}
+    {%- endif -%}
+    {%- if months is none or months | length <= most -%}
+        {%- do return([{'rows': 'true', 'with_gone': true}]) -%}
+    {%- endif -%}
+    {%- set batches = [] -%}
+    {%- for some in months | batch(most) -%}
+        {%- do batches.append({
+            'rows': is_in_ranges('replacement.' ~ dating, some, or_null=loop.first),
+            'with_gone': loop.first,
+        }) -%}
+    {%- endfor -%}
+    {%- do return(batches) -%}
 {%- endmacro %}
 
 

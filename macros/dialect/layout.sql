@@ -95,9 +95,9 @@
 
 {# The column by whose month the rows of the model lie together; none where they do not. #}
 {% macro dating_column() -%}
-    {%- set partitions = config.get('partitioned_by') -%}
-    {%- if not partitions -%}{%- do return(none) -%}{%- endif -%}
-    {%- do return(modules.re.fullmatch('month[(]([a-z_]+)[)]', partitions[0]).group(1)) -%}
+    {%- set partitions = config.get('partitioned_by') or [''] -%}
+    {%- set month = modules.re.fullmatch('month[(]([a-z_]+)[)]', partitions[0]) -%}
+    {%- do return(month.group(1) if month else none) -%}
 {%- endmacro %}
 
 

@@ -155,6 +155,9 @@ class TrinoServer:
             "iceberg.remove-orphan-files.min-retention": "0s",
             # Athena keeps its vacuum_… and optimize_… properties with the table.
             "iceberg.allowed-extra-properties": "*",
+            # A scan waits for the keys of the other side of its join, so that the bytes it reads do
+            # not depend on how busy the machine is; Trino's second is enough where nobody else is.
+            "iceberg.dynamic-filtering.wait-timeout": "20s",
             **self._aws(),
         }
 

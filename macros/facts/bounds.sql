@@ -100,17 +100,17 @@
 {%- endmacro %}
 
 
-{# Bounds of the messages of conversations that have one since real time began, however old they are.
+{# Months of the messages of conversations that have one since real time began, however old they are.
    Fails without: as value_ranges; then nothing is asked. #}
-{% macro bounds_of_recent_conversations(messages, documents) -%}
-    {{ return(adapter.dispatch('bounds_of_recent_conversations', 'synapse')(messages, documents)) }}
+{% macro months_of_recent_conversations(messages, documents) -%}
+    {{ return(adapter.dispatch('months_of_recent_conversations', 'synapse')(messages, documents)) }}
 {%- endmacro %}
 
-{% macro default__bounds_of_recent_conversations(messages, documents) -%}
+{% macro default__months_of_recent_conversations(messages, documents) -%}
     {%- do return(none) -%}
 {%- endmacro %}
 
-{% macro athena__bounds_of_recent_conversations(messages, documents) -%}
+{% macro athena__months_of_recent_conversations(messages, documents) -%}
     {%- if not execute or is_unit_test() -%}{%- do return(none) -%}{%- endif -%}
     {%- set start = run_query(
         'select ' ~ canonical_text(real_time_start(), 'timestamp') ~ ' as start_at'
@@ -160,7 +160,7 @@ recent as (
         )
 )
     {%- endset -%}
-    {%- do return({'column': 'sent_at', 'ranges': months_of(sent, 'sent_at')}) -%}
+    {%- do return(months_of(sent, 'sent_at')) -%}
 {%- endmacro %}
 
 

@@ -1,7 +1,7 @@
 {# What fct_events must look at when only some of it may have changed; called by that model alone.
      ctes      CTEs `touched_…` of what changed, and `touched` with the event_ids of all of it
      app_events, messages, conversations    months in which these lie in their tables
-     subscriptions, payments    bounds of their keys
+     subscriptions, payments    ranges of their keys
      internal  as newly_internal; its people's events are in the model's CTE `flagged`
      touched   as changed_rows takes it
    landed: base models by what lands in them. The months of the product's facts are those of the moments
@@ -149,8 +149,8 @@ touched as (
         'app_events': app_event_months,
         'messages': message_months,
         'conversations': conversation_months,
-        'subscriptions': subscriptions.bounds,
-        'payments': payments.bounds,
+        'subscriptions': subscriptions.bounds.ranges,
+        'payments': payments.bounds.ranges,
         'internal': internal,
         'touched': touched,
     }) -%}

@@ -22,8 +22,8 @@
 } %}
 {%- set lies_in = {} %}
 {%- if scope == 'some' %}
-    {%- set internal = newly_internal(landed.users) %}
-    {%- set naming %}
+{%- set internal = newly_internal(landed.users) %}
+{%- set naming %}
 conversation_changes as (
 
     select
@@ -56,7 +56,7 @@ touched as (
     union distinct
     select pending.key as conversation_id
     from {{ changes_pending('fct_messages', 'conversation_id', this.identifier) }} as pending
-    {%- if internal.anybody %}
+{%- if internal.anybody %}
     union distinct
     select existing.conversation_id
     from {{ this }} as existing
@@ -64,7 +64,7 @@ touched as (
         on existing.user_id = users.user_id
     where existing.is_internal <> users.is_internal
         and {{ is_in_ranges('existing.user_id', internal.ranges) }}
-    {%- endif %}
+{%- endif %}
 
 ),
 
@@ -83,10 +83,10 @@ touched_documents as (
     where conversation_id like 'documents:%'
 
 ),
-    {%- endset %}
-    {%- set lies_in = months_of_conversations(
-        naming, silver.messages, silver.documents, ref('stg_kconnect__conversations')
-    ) %}
+{%- endset %}
+{%- set lies_in = months_of_conversations(
+    naming, silver.messages, silver.documents, ref('stg_kconnect__conversations')
+) %}
 {%- endif %}
 with users as (
 

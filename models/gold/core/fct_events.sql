@@ -6,9 +6,7 @@
    Rules: R1, R2 (active signals, internal users), R8 (names that funnels are made of), R10 (feature),
    R12 (status of a request), R16 (which files it has taken up). #}
 {{ incremental_fact(
-    key='event_id',
-    void='is_internal',
-    dated_by='occurred_at',
+    key='event_id', void='is_internal', dated_by='occurred_at',
     reads=[
         'stg_kconnect__app_events', 'stg_dms__conversations', 'stg_kconnect__conversations',
         'stg_dms__subscriptions', 'hist_dms__subscriptions', 'fct_payments', 'dim_users'
@@ -85,9 +83,9 @@ subscriptions as (
         started_at,
         trial_ends_at,
         canceled_at
-    from {{ ref('stg_dms__subscriptions') }} as stored
+    from {{ ref('stg_dms__subscriptions') }}
     where not _is_deleted
-        and {{ is_in_bounds('stored', changed.subscriptions) }}
+        and {{ is_in_ranges('subscription_id', changed.subscriptions) }}
 
 ),
 
@@ -96,8 +94,8 @@ subscription_versions as (
     select
         subscription_id,
         status
-    from {{ ref('hist_dms__subscriptions') }} as version
-    where {{ is_in_bounds('version', changed.subscriptions) }}
+    from {{ ref('hist_dms__subscriptions') }}
+    where {{ is_in_ranges('subscription_id', changed.subscriptions) }}
 
 ),
 
@@ -108,8 +106,8 @@ payments as (
         user_id,
         was_paid,
         paid_at
-    from {{ ref('fct_payments') }} as stored
-    where {{ is_in_bounds('stored', changed.payments) }}
+    from {{ ref('fct_payments') }}
+    where {{ is_in_ranges('payment_id', changed.payments) }}
 
 ),
 
@@ -388,15 +386,12 @@ flagged as (
 {% endif -%}
 final as (
 
-    {% if scope == 'some' and changed.internal.anybody -%}
-    select {{ model.columns | join(', ') }}
+    select {{ (model.columns | join(', ')) or '*' }}
     from made
+    {%- if scope == 'some' and changed.internal.anybody %}
     union all
     select {{ model.columns | join(', ') }}
     from flagged
-    {%- else -%}
-    select *
-    from made
     {%- endif %}
 
 )

@@ -23,14 +23,14 @@
 } %}
 {%- set conversation_ranges = none %}
 {%- if scope == 'some' %}
-    {%- set internal = newly_internal(landed.users) %}
-    {%- set landed_documents = landed_since('stg_kconnect__conversation_messages') %}
-    {%- set document_months = none if internal.anybody else [] if landed_documents == 'false'
-        else delivered_months(
-            landed.documents, 'conversation_id', 'sent_at',
-            is_new=landed_since('stg_kconnect__conversation_messages', 'newly._ingested_at')
-        ) %}
-    {%- set naming_conversations %}
+{%- set internal = newly_internal(landed.users) %}
+{%- set landed_documents = landed_since('stg_kconnect__conversation_messages') %}
+{%- set document_months = none if internal.anybody else [] if landed_documents == 'false'
+    else delivered_months(
+        landed.documents, 'conversation_id', 'sent_at',
+        is_new=landed_since('stg_kconnect__conversation_messages', 'newly._ingested_at')
+    ) %}
+{%- set naming_conversations %}
 conversation_changes as (
 
     select
@@ -51,11 +51,11 @@ changed_conversations as (
     where _bi_conversation_id is not null
 
 ),
-    {%- endset %}
-    {%- set changed_conversation_ranges = value_ranges(
-        'changed_conversations', 'conversation_id', 'bigint', naming_conversations
-    ) %}
-    {%- set naming_messages %}
+{%- endset %}
+{%- set changed_conversation_ranges = value_ranges(
+    'changed_conversations', 'conversation_id', 'bigint', naming_conversations
+) %}
+{%- set naming_messages %}
 {{ naming_conversations }}
 
 message_changes as (
@@ -101,20 +101,20 @@ touched_messages as (
             from changed_conversations
         )
         and {{ is_in_ranges('conversation_id', changed_conversation_ranges) }}
-    {%- if internal.anybody %}
+{%- if internal.anybody %}
     union distinct
     select source_order as message_id
     from suspects
     where source_system = 'dms'
-    {%- endif %}
+{%- endif %}
 
 ),
-    {%- endset %}
-    {%- set message_bounds = {
-        'column': 'message_id',
-        'ranges': value_ranges('touched_messages', 'message_id', 'bigint', naming_messages),
-    } %}
-    {%- set of_messages %}
+{%- endset %}
+{%- set message_bounds = {
+    'column': 'message_id',
+    'ranges': value_ranges('touched_messages', 'message_id', 'bigint', naming_messages),
+} %}
+{%- set of_messages %}
 {{ naming_messages }}
 found as (
 
@@ -124,8 +124,8 @@ found as (
     ) }}
 
 ),
-    {%- endset %}
-    {%- set conversation_ranges = value_ranges('found', 'conversation_id', 'bigint', of_messages) %}
+{%- endset %}
+{%- set conversation_ranges = value_ranges('found', 'conversation_id', 'bigint', of_messages) %}
 {%- endif %}
 with dms_conversations as (
 

@@ -35,9 +35,9 @@ with events as (
     from {{ ref('fct_events') }}
     where not is_internal
         and (source_system = 'app_events' or event_name = 'message_sent')
-        {%- if scope == 'some' %}
+    {%- if scope == 'some' %}
         and occurred_at >= timestamp '{{ read_from }}'
-        {%- endif %}
+    {%- endif %}
 
 ),
 {% if scope == 'some' %}

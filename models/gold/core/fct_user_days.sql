@@ -19,16 +19,16 @@
 } %}
 {%- set events_from = none %}
 {%- if scope == 'some' %}
-    {#- Who has a history is known by number; an anonymous visitor has none, and no dates. #}
-    {%- set of_people = "pending.key not like 'anon:%'" %}
-    {%- set changed_from = earliest_change(
-        'fct_events', 'user_key', this.identifier, condition=of_people
-    ) %}
-    {%- set events_from = run_query(
-        'select cast(' ~ business_date("timestamp '" ~ changed_from ~ "'") ~ ' as varchar) as changed_date'
-    ).rows[0][0] if changed_from else '9999-12-31' %}
-    {%- set touched_dates = range_from("date '" ~ events_from ~ "'", "date '9999-12-31'") %}
-    {%- set naming_people %}
+{#- Who has a history is known by number; an anonymous visitor has none, and no dates. #}
+{%- set of_people = "pending.key not like 'anon:%'" %}
+{%- set changed_from = earliest_change(
+    'fct_events', 'user_key', this.identifier, condition=of_people
+) %}
+{%- set events_from = run_query(
+    'select cast(' ~ business_date("timestamp '" ~ changed_from ~ "'") ~ ' as varchar) as changed_date'
+).rows[0][0] if changed_from else '9999-12-31' %}
+{%- set touched_dates = range_from("date '" ~ events_from ~ "'", "date '9999-12-31'") %}
+{%- set naming_people %}
 people as (
 
     select
@@ -38,33 +38,33 @@ people as (
     where {{ of_people }}
 
 ),
-    {%- endset %}
-    {%- set people_bounds = {
-        'column': 'user_id', 'ranges': value_ranges('people', 'user_id', 'bigint', naming_people)
-    } %}
-    {%- set landed_plans = landed_since('stg_dms__plans') %}
-    {%- set naming_subscriptions %}
+{%- endset %}
+{%- set people_bounds = {
+    'column': 'user_id', 'ranges': value_ranges('people', 'user_id', 'bigint', naming_people)
+} %}
+{%- set landed_plans = landed_since('stg_dms__plans') %}
+{%- set naming_subscriptions %}
 subscription_changes as (
 
     select subscription_id
     from {{ landed.subscriptions }}
     where {{ landed_since('hist_dms__subscriptions') }}
-    {%- if landed_plans != 'false' %}
+{%- if landed_plans != 'false' %}
         -- A plan is named by all subscriptions to it.
         or plan_id in (
             select plans.plan_id
             from {{ landed.plans }} as plans
             where {{ landed_plans }}
         )
-    {%- endif %}
+{%- endif %}
 
 ),
-    {%- endset %}
-    {%- set subscription_ranges = value_ranges(
-        'subscription_changes', 'subscription_id', 'bigint', naming_subscriptions
-    ) %}
-    {%- set landed_users = landed_since('hist_dms__users') %}
-    {%- set naming_history %}
+{%- endset %}
+{%- set subscription_ranges = value_ranges(
+    'subscription_changes', 'subscription_id', 'bigint', naming_subscriptions
+) %}
+{%- set landed_users = landed_since('hist_dms__users') %}
+{%- set naming_history %}
 {{ naming_subscriptions }}
 
 -- With every owner that a subscription ever had: it may have been taken from one.
@@ -87,11 +87,11 @@ history_changes as (
         and {{ is_in_ranges('subscription_id', subscription_ranges) }}
 
 ),
-    {%- endset %}
-    {%- set history_bounds = {
-        'column': 'user_id',
-        'ranges': value_ranges('history_changes', 'user_id', 'bigint', naming_history),
-    } %}
+{%- endset %}
+{%- set history_bounds = {
+    'column': 'user_id',
+    'ranges': value_ranges('history_changes', 'user_id', 'bigint', naming_history),
+} %}
 {%- endif %}
 with events as (
 
@@ -108,9 +108,9 @@ with events as (
     where is_active_signal
         and user_id is not null
         and not is_internal
-        {%- if scope == 'some' %}
+    {%- if scope == 'some' %}
         and event_date >= date '{{ events_from }}'
-        {%- endif %}
+    {%- endif %}
 
 ),
 
@@ -319,36 +319,37 @@ placed_days as (
 final as (
 
     select
-        days.user_id,
-        coalesce(days.platform, 'unknown') as platform,
-        coalesce(user_history.region, days.event_region, 'unknown') as region,
-        coalesce(user_history.country, days.event_country, 'unknown') as country,
+        placed_days.user_id,
+        coalesce(placed_days.platform, 'unknown') as platform,
+        coalesce(user_history.region, placed_days.event_region, 'unknown') as region,
+        coalesce(user_history.country, placed_days.event_country, 'unknown') as country,
         coalesce(user_history.plan_code, 'unknown') as plan_code,
-        days.event_region,
-        days.event_country,
-        days.event_count,
-        days.message_count,
-        days.activity_date,
-        days.previous_activity_date,
-        days.first_active_at,
-        days.last_active_at
-    from placed_days as days
+        placed_days.event_region,
+        placed_days.event_country,
+        placed_days.event_count,
+        placed_days.message_count,
+        placed_days.activity_date,
+        placed_days.previous_activity_date,
+        placed_days.first_active_at,
+        placed_days.last_active_at
+    from placed_days
     left join user_history
-        on days.user_id = user_history.user_id
-            and days.activity_date >= user_history.applies_from_date
-            and days.activity_date < user_history.applies_to_date
+        on placed_days.user_id = user_history.user_id
+            and placed_days.activity_date >= user_history.applies_from_date
+            and placed_days.activity_date < user_history.applies_to_date
 
 )
 
 {% set is_touched -%}
-    exists (
-        select 1
-        from people
-        where people.user_id = existing.user_id
-            and people.changed_from_date <= existing.activity_date
-    )
+exists (
+    select 1
+    from people
+    where people.user_id = existing.user_id
+        and people.changed_from_date <= existing.activity_date
+)
 {%- endset -%}
-{%- set has_history = 'existing.user_id in (select history_changes.user_id from history_changes)' -%}
+{%- set has_history =
+    'existing.user_id in (select history_changes.user_id from history_changes)' -%}
 {{ changed_rows('final', scope, [
     {'where': is_touched, 'bounds': {'column': 'activity_date', 'ranges': touched_dates}},
     {'where': has_history, 'bounds': history_bounds},

@@ -2,7 +2,7 @@
    Keys: message_id.
    Incremental: none; gold's messages but for what landed since, and that from silver.
    Rules: R16 (nothing missing, nothing twice), R2 (internal users). #}
-{%- set bounds = bounds_of_recent_conversations(
+{%- set months = months_of_recent_conversations(
     ref('stg_dms__messages'), ref('stg_kconnect__conversation_messages')
 ) %}
 with gold_messages as (
@@ -15,8 +15,8 @@ with gold_messages as (
         role,
         source_order,
         sent_at
-    from {{ ref('fct_messages') }} as stored
-    where {{ is_in_bounds('stored', bounds) }}
+    from {{ ref('fct_messages') }}
+    where {{ is_in_ranges('sent_at', months) }}
 
 ),
 
@@ -61,8 +61,8 @@ silver_documents as (
         role,
         position,
         sent_at
-    from {{ ref('stg_kconnect__conversation_messages') }} as stored
-    where {{ is_in_bounds('stored', bounds) }}
+    from {{ ref('stg_kconnect__conversation_messages') }}
+    where {{ is_in_ranges('sent_at', months) }}
 
 ),
 
@@ -186,7 +186,7 @@ united as (
     inner join touched_messages
         on silver_messages.message_id = touched_messages.message_id
     where not silver_messages._is_deleted
-        and {{ is_in_bounds('silver_messages', bounds) }}
+        and {{ is_in_ranges('silver_messages.sent_at', months) }}
 
     union all
 

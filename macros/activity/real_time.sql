@@ -39,6 +39,26 @@
 {%- endmacro %}
 
 
+{# Whether landed_after may tell of a load or a truncate, and all rows of the table must be looked at.
+   Fails without: Trino reads all of them before it knows that there was none. #}
+{% macro may_be_swept(base_name, model_name) -%}
+    {{ return(adapter.dispatch('may_be_swept', 'synapse')(base_name, model_name)) }}
+{%- endmacro %}
+
+{% macro default__may_be_swept(base_name, model_name) -%}
+    {%- do return(true) -%}
+{%- endmacro %}
+
+{% macro athena__may_be_swept(base_name, model_name) -%}
+    {%- if not execute or is_unit_test() -%}{%- do return(true) -%}{%- endif -%}
+    {%- set found = run_query(
+        'select max(landed.is_sweeping) as is_sweeping from ('
+        ~ landed_after(base_name, model_name) ~ ') as landed'
+    ) -%}
+    {%- do return(found.rows[0][0] == 1) -%}
+{%- endmacro %}
+
+
 {# R2 as a query: who is internal by gold (`users`), or has turned out to be since gold was built
    (`user_changes` of the files in `landed_users`). #}
 {% macro internal_users_by_now(users, user_changes, landed_users) -%}

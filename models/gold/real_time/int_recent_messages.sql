@@ -130,11 +130,13 @@ touched_messages as (
     select _bi_message_id as message_id
     from changed
     where _bi_message_id is not null
+    {%- if may_be_swept('base_dms__messages', 'fct_messages') %}
     union distinct
     select silver_messages.message_id
     from silver_messages
     cross join sweep
     where sweep.is_sweeping = 1
+    {%- endif %}
 
 ),
 

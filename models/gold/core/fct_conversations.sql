@@ -60,9 +60,9 @@ touched as (
     union distinct
     select existing.conversation_id
     from {{ this }} as existing
-    inner join {{ ref('dim_users') }} as users
-        on existing.user_id = users.user_id
-    where existing.is_internal <> users.is_internal
+    inner join {{ ref('int_internal_users') }} as internal_users
+        on existing.user_id = internal_users.user_id
+    where not existing.is_internal
         and {{ is_in_ranges('existing.user_id', internal.ranges) }}
 {%- endif %}
 
@@ -88,12 +88,10 @@ touched_documents as (
     naming, silver.messages, silver.documents, ref('stg_kconnect__conversations')
 ) %}
 {%- endif %}
-with users as (
+with internal_users as (
 
-    select
-        user_id,
-        is_internal
-    from {{ ref('dim_users') }}
+    select user_id
+    from {{ ref('int_internal_users') }}
 
 ),
 {% if scope == 'some' %}
@@ -235,15 +233,15 @@ final as (
         coalesce(counted.message_count, 0) as message_count,
         cast(coalesce(counted.user_message_count, 0) as bigint) as user_message_count,
         cast(coalesce(counted.assistant_message_count, 0) as bigint) as assistant_message_count,
-        coalesce(users.is_internal, false) as is_internal,
+        internal_users.user_id is not null as is_internal,
         {{ business_date('united.started_at') }} as started_date,
         united.started_at,
         united.ended_at
     from united
     left join counted
         on united.conversation_id = counted.conversation_id
-    left join users
-        on united.user_id = users.user_id
+    left join internal_users
+        on united.user_id = internal_users.user_id
 
 )
 

@@ -111,12 +111,10 @@ payments as (
 
 ),
 
-users as (
+internal_users as (
 
-    select
-        user_id,
-        is_internal
-    from {{ ref('dim_users') }}
+    select user_id
+    from {{ ref('int_internal_users') }}
 
 ),
 
@@ -355,14 +353,14 @@ made as (
         or coalesce(tracking_plan.is_active_signal, false) as is_active_signal,
         known.source_system <> 'app_events'
         or tracking_plan.event_name is not null as is_documented,
-        coalesce(users.is_internal, false) as is_internal,
+        internal_users.user_id is not null as is_internal,
         {{ business_date('known.occurred_at') }} as event_date,
         known.occurred_at
     from known
     left join tracking_plan
         on known.event_name = tracking_plan.event_name
-    left join users
-        on known.user_id = users.user_id
+    left join internal_users
+        on known.user_id = internal_users.user_id
 
 ),
 
@@ -372,12 +370,12 @@ flagged as (
 
     select
         {%- for column in model.columns %}
-        {{ 'users' if column == 'is_internal' else 'existing' }}.{{ column }}{{ ',' if not loop.last }}
+        {{ 'true as is_internal' if column == 'is_internal' else 'existing.' ~ column }}{{ ',' if not loop.last }}
         {%- endfor %}
     from {{ this }} as existing
-    inner join users
-        on existing.user_id = users.user_id
-    where existing.is_internal <> users.is_internal
+    inner join internal_users
+        on existing.user_id = internal_users.user_id
+    where not existing.is_internal
         and {{ is_in_ranges('existing.user_id', changed.internal.ranges) }}
         and existing.event_id not in (select touched.event_id from touched)
 

@@ -77,9 +77,9 @@ suspects as (
         existing.source_system,
         existing.source_order
     from {{ this }} as existing
-    inner join {{ ref('dim_users') }} as users
-        on existing.user_id = users.user_id
-    where existing.is_internal <> users.is_internal
+    inner join {{ ref('int_internal_users') }} as internal_users
+        on existing.user_id = internal_users.user_id
+    where not existing.is_internal
         and {{ is_in_ranges('existing.user_id', internal.ranges) }}
 
 ),
@@ -138,12 +138,10 @@ with dms_conversations as (
 
 ),
 
-users as (
+internal_users as (
 
-    select
-        user_id,
-        is_internal
-    from {{ ref('dim_users') }}
+    select user_id
+    from {{ ref('int_internal_users') }}
 
 ),
 {% if scope == 'some' %}
@@ -293,12 +291,12 @@ final as (
         united.source_order,
         united.token_count,
         united.sentiment,
-        coalesce(users.is_internal, false) as is_internal,
+        internal_users.user_id is not null as is_internal,
         {{ business_date('united.sent_at') }} as sent_date,
         united.sent_at
     from united
-    left join users
-        on united.user_id = users.user_id
+    left join internal_users
+        on united.user_id = internal_users.user_id
 
 )
 

@@ -23,12 +23,10 @@
     {%- set internal = newly_internal(landed.users) %}
     {%- set bounds = none if internal.anybody else changed.bounds %}
 {%- endif %}
-with users as (
+with internal_users as (
 
-    select
-        user_id,
-        is_internal
-    from {{ ref('dim_users') }}
+    select user_id
+    from {{ ref('int_internal_users') }}
 
 ),
 {% if scope == 'some' %}
@@ -42,9 +40,9 @@ touched as (
     union distinct
     select existing.payment_id
     from {{ this }} as existing
-    inner join users
-        on existing.user_id = users.user_id
-    where existing.is_internal <> users.is_internal
+    inner join internal_users
+        on existing.user_id = internal_users.user_id
+    where not existing.is_internal
         and {{ is_in_ranges('existing.user_id', internal.ranges) }}
     {%- endif %}
 
@@ -98,13 +96,13 @@ final as (
         payments.paid_at is not null
         and coalesce(payments.status, '') in ('paid', 'refunded') as was_paid,
         coalesce(payments.status, '') = 'paid' as is_paid,
-        coalesce(users.is_internal, false) as is_internal,
+        internal_users.user_id is not null as is_internal,
         {{ business_date('payments.paid_at') }} as paid_date,
         payments.created_at,
         payments.paid_at
     from payments
-    left join users
-        on payments.user_id = users.user_id
+    left join internal_users
+        on payments.user_id = internal_users.user_id
 
 )
 

@@ -85,8 +85,14 @@
 {%- endmacro %}
 
 
-{# SQL condition: a date is one of these, given as ISO text. #}
+{# SQL condition: a date is one of these, given as ISO text.
+   Fails without: Athena takes 262,144 characters, and a payment of ten years ago makes a calendar of four
+   thousand dates new; Trino prunes by ranges as well as by values, DuckDB does not. #}
 {% macro date_is_among(expression, dates) -%}
+    {{- adapter.dispatch('date_is_among', 'synapse')(expression, dates) -}}
+{%- endmacro %}
+
+{% macro default__date_is_among(expression, dates) -%}
     {%- if dates -%}
         {{ expression }} in (
             {%- for date_text in dates -%}
@@ -96,6 +102,36 @@
     {%- else -%}
         false
     {%- endif -%}
+{%- endmacro %}
+
+{% macro athena__date_is_among(expression, dates) -%}
+    {%- set parts = [] -%}
+    {%- set alone = [] -%}
+    {%- for run in runs_of_dates(dates) -%}
+        {%- if run | length > 2 -%}
+            {%- do parts.append(
+                expression ~ " between date '" ~ run[0] ~ "' and date '" ~ run[-1] ~ "'"
+            ) -%}
+        {%- else -%}
+            {%- do alone.extend(run) -%}
+        {%- endif -%}
+    {%- endfor -%}
+    {%- if alone -%}{%- do parts.append(default__date_is_among(expression, alone)) -%}{%- endif -%}
+    {{- '(' ~ parts | join(' or ') ~ ')' if parts else 'false' -}}
+{%- endmacro %}
+
+
+{# ISO dates as lists of days that follow each other. #}
+{% macro runs_of_dates(dates) -%}
+    {%- set runs = [] -%}
+    {%- for date_text in dates | unique | sort -%}
+        {%- if runs and date_text in dates_around([runs[-1][-1]], 0, 1) -%}
+            {%- do runs[-1].append(date_text) -%}
+        {%- else -%}
+            {%- do runs.append([date_text]) -%}
+        {%- endif -%}
+    {%- endfor -%}
+    {%- do return(runs) -%}
 {%- endmacro %}
 
 

@@ -28,9 +28,11 @@ from synapse.runner.history import RunHistory
 from synapse.settings import Settings
 
 BUCKET = "synapse-data"
-# The hour that is measured begins here, whatever the history. A month begins too: the 30 days
-# before are one month of the layout, of which a history of 30 days has all that a longer one has.
-NOW = datetime(2026, 7, 1)
+# The hour that is measured begins here, whatever the history: 30 days into the last month that is
+# over, since the hour's tests judge what is dated by a clock that nobody sets. The layout goes by
+# months, so that a history of 30 days has all of them in one, as a longer one has the last 30.
+_THIS_MONTH = naive_utc(utc_now()).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+NOW = (_THIS_MONTH - timedelta(days=1)).replace(day=1) + timedelta(days=30)
 
 
 @dataclass

@@ -14,6 +14,8 @@ from typing import Any
 
 from synapse.errors import SynapseError
 
+# What a deployment puts in front of a schema.
+_JINJA = re.compile(r"\{\{.*?\}\}")
 _DECIMAL = re.compile(r"decimal\(([0-9]{1,2}),\s*([0-9]{1,2})\)")
 _PLAIN_TYPES = {
     "bigint",
@@ -60,7 +62,8 @@ class DmsTable:
 
     prefixes: folders below bronze/dms; the first is <schema>/<name>. A LOAD set under another one
     than the last is a reload (CONTRACT 1.1). reload_at: epoch number (as text) or prefix -> its
-    instant (naive UTC), for loads that carry no transfer time. dataset: schema of the dbt source.
+    instant (naive UTC), for loads that carry no transfer time. dataset: schema of the dbt source,
+    without what a deployment puts in front.
     late_after: dbt's freshness.warn_after, None where nothing is too old.
     """
 
@@ -112,8 +115,7 @@ class DmsTable:
 class Topic:
     """A Kafka topic landed by the Connect S3 sink.
 
-    table: name of its dbt source table; dataset: schema of the dbt source; late_after: see
-    DmsTable.
+    table: name of its dbt source table; dataset, late_after: see DmsTable.
     """
 
     name: str
@@ -208,7 +210,7 @@ def _read_source(
 ) -> None:
     where = f"{file}, source {source.get('name', '(without a name)')}"
     schema = _meta(source, where).get("source_schema")
-    dataset = str(source.get("schema") or source.get("name"))
+    dataset = _JINJA.sub("", str(source.get("schema") or source.get("name")))
     for entry in _mapping_list(source, "tables", where):
         name = entry.get("name")
         if not isinstance(name, str) or not name:

@@ -172,7 +172,8 @@ def test_the_hours_tests_judge_what_landed_and_nothing_older(
 ) -> None:
     """Last: it leaves a row that does not belong there."""
     assert hours
-    of_the_hour, of_the_day = lake.tests(all_rows=False), lake.tests(all_rows=True)
+    of_the_hour = lake.tests(all_rows=False, models=MODELS)
+    of_the_day = lake.tests(all_rows=True, models=MODELS)
     assert set(of_the_hour) < set(of_the_day)
     assert not [name for name in of_the_hour if "has_every_" in name]
     assert sum(of_the_hour.values()) < 0.1 * sum(of_the_day.values())
@@ -183,4 +184,4 @@ def test_the_hours_tests_judge_what_landed_and_nothing_older(
         WorkGroup=lake.name,
     )
     with pytest.raises(AssertionError, match="unique_base_kconnect__app_events__delivery_id"):
-        lake.tests(all_rows=False)
+        lake.tests(all_rows=False, models=MODELS)

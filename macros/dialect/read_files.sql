@@ -77,10 +77,10 @@ where any_file."$path" in ({{ sql_texts(branch.paths) }})
 {%- endmacro %}
 
 
-{# A Glue table of bronze, in the database that stands for the schema of a dbt source. #}
+{# A Glue table of bronze, in the database of a dbt source. #}
 {% macro glue_table(relation, name) -%}
     {%- do return(api.Relation.create(
-        database=target.database, schema=schema_name(relation.schema) | trim, identifier=name
+        database=target.database, schema=relation.schema, identifier=name
     )) -%}
 {%- endmacro %}
 

@@ -25,14 +25,17 @@ _OUTPUT = "org.apache.hadoop.hive.ql.io.parquet.MapredParquetOutputFormat"
 _SERDE = "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe"
 
 
-def register(tables: Iterable[BronzeTable], location: str, prefix: str) -> list[str]:
+def register(
+    tables: Iterable[BronzeTable], location: str, prefix: str, datasets: Iterable[str] = ()
+) -> list[str]:
     """Make the tables, and their databases, where they are not; return the names of new tables.
 
+    datasets: databases that are made though they have no table yet; dbt's catalogue asks for each.
     location: the lake's, s3://bucket/prefix. prefix: what the names of all Glue databases of the
     deployment begin with. Raises SynapseError where Glue cannot be reached or refuses.
     """
     try:
-        return _register(boto3.client("glue"), tables, location, prefix)
+        return _register(boto3.client("glue"), tables, location, prefix, datasets)
     except (BotoCoreError, ClientError) as error:
         raise SynapseError(
             f"AWS Glue did not take the tables of bronze ({error}): check AWS_REGION, the "
@@ -42,9 +45,15 @@ def register(tables: Iterable[BronzeTable], location: str, prefix: str) -> list[
 
 
 def _register(
-    glue: GlueClient, tables: Iterable[BronzeTable], location: str, prefix: str
+    glue: GlueClient,
+    tables: Iterable[BronzeTable],
+    location: str,
+    prefix: str,
+    datasets: Iterable[str],
 ) -> list[str]:
-    known: dict[str, dict[str, Any]] = {}
+    known = {
+        name: _tables_of(glue, name) for name in sorted({f"{prefix}{one}" for one in datasets})
+    }
     new = []
     for table in tables:
         database = f"{prefix}{table.database}"

@@ -18,7 +18,7 @@ from synapse.athena.catalog import register
 from synapse.athena.costs import record_costs
 from synapse.athena.deployment import databases, prefix
 from synapse.athena.rollback import take_restore_point
-from synapse.declarations import load_declarations
+from synapse.declarations import DmsTable, Topic, load_declarations
 from synapse.errors import SynapseError
 from synapse.ingest.files import write_atomically
 from synapse.ingest.manifest import part_names, read_parts
@@ -64,9 +64,12 @@ class AthenaWarehouse:
         """See Warehouse: Glue tables over the files of the manifest, and over what is recorded."""
         lake = self._settings.open_lake()
         rows = read_parts(lake, part_names(lake)).rows
-        tables = bronze_tables(load_declarations(self._project_dir), rows)
+        declarations = load_declarations(self._project_dir)
+        tables = [MANIFEST, *bronze_tables(declarations, rows)]
         recorded = [recorded_table(item) for item in RECORDED]
-        register([MANIFEST, *tables, *recorded], lake.location, self.prefix)
+        declared: list[DmsTable | Topic] = [*declarations.tables, *declarations.topics]
+        datasets = {target.dataset for target in declared}
+        register([*tables, *recorded], lake.location, self.prefix, datasets)
 
     def write_run_context(self, *, run_id: str, as_of: datetime, is_backfill: bool) -> None:
         """See Warehouse. Nothing of the run is written before its restore point."""

@@ -1,6 +1,7 @@
 {# Every living record of silver that is an event is in fct_events exactly once, and nothing else.
    Fails when: a join multiplies or drops events, or an app event is counted beside its fact.
    Who fixes it: growth. #}
+{{ config(tags=['whole_history']) }}
 with landed_facts as (
 
     select

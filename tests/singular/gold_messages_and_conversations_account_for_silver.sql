@@ -1,6 +1,7 @@
 {# fct_messages and fct_conversations hold every living row of both sources, once.
    Fails when: a join multiplies or drops rows, or ids of the two sources collide.
    Who fixes it: conversations. #}
+{{ config(tags=['whole_history']) }}
 with expected as (
 
     select

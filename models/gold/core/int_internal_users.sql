@@ -1,6 +1,7 @@
 {# Grain: one row per person who is, or once was, internal.
    Keys: user_id.
-   Rules: R2. Facts ask of each of their rows whether its person is one of these: a table of few rows
+   Incremental: none; few rows.
+   Rules: R2 (internal users). Facts ask of each of their rows whether its person is one of these: a table of few rows
    costs them nothing, where dim_users costs its pseudonyms too (docs/scale.md). #}
 with users as (
 

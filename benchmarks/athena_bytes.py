@@ -59,11 +59,17 @@ def main() -> None:
     print(f"bytes scanned by an hour {short:>8} days {long:>8} days   ratio (bar 1.2)")
     for node in sorted(more, key=lambda name: -more[name]):
         print(_line(node, less.get(node, 0), more[node]))
-    print(_line("all", sum(less.values()), sum(more.values())))
-    for name, (few, many) in {"its tests": judged, "all tests of all rows": judged_all}.items():
-        print(_line(f"{name} ({len(many)})", sum(few.values()), sum(many.values())))
-    for node in sorted(judged[1], key=lambda name: -judged[1][name])[:10]:
-        print(_line(node[-38:], judged[0].get(node, 0), judged[1][node]))
+    print(_line("all models", sum(less.values()), sum(more.values())))
+    hours = [
+        sum(lake.values()) + sum(tests.values()) for lake, tests in zip(found, judged, strict=True)
+    ]
+    print(_line("all models and their tests", *hours))
+    for name, (one, other) in {"its tests": judged, "all tests of all rows": judged_all}.items():
+        print(_line(f"{name} ({len(other)})", sum(one.values()), sum(other.values())))
+    few, many = judged
+    print("of its tests, those that grew most")
+    for test in sorted(many, key=lambda name: few.get(name, 0) - many[name])[:20]:
+        print(_line(test[-38:], few.get(test, 0), many[test]))
     extra = sum(with_old.values()) - sum(more.values())
     print(f"{OLD_CHANGES} changes of older messages: {extra / OLD_CHANGES / 1000:,.0f} kB each")
 

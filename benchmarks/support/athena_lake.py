@@ -88,7 +88,7 @@ class AthenaLake:
             left_out = [f"{name}+1" for name in self.left_out]
             if not all_rows:
                 left_out.append("tag:whole_history")
-            arguments = ["test", "--exclude-resource-type", "unit_test", "--indirect-selection"]
+            excluded = ["--exclude", *left_out] if left_out else []
             run_id = uuid.uuid4().hex
             history = RunHistory(settings.state)
             history.start(run_id, "hourly", self.now.replace(tzinfo=UTC))
@@ -96,11 +96,9 @@ class AthenaLake:
             warehouse.write_run_context(
                 run_id=run_id, as_of=self.now.replace(tzinfo=UTC), is_backfill=False
             )
-            if left_out:
-                arguments = ["test", "--exclude", *left_out, *arguments[1:]]
-            self._invoke(
-                dbt, [*arguments, "cautious", "--select", *(models or self.models)], run_id
-            )
+            of_data = ["--exclude-resource-type", "unit_test"]
+            whole = ["--indirect-selection", "cautious", "--select", *(models or self.models)]
+            self._invoke(dbt, ["test", *excluded, *of_data, *whole], run_id)
             history.finish(run_id, "succeeded")
             history.close()
             warehouse.record_runs()

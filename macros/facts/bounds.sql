@@ -55,39 +55,17 @@
         (
             {{ with_naming }}
 
-            select stored.sent_at
-            from {{ messages }} as stored
-            where stored.conversation_id in (select touched_rows.conversation_id from touched_rows)
+            {{ moments_of_conversations(messages, 'sent_at', 'touched_rows') }}
                 and {{ is_in_bounds('stored', by_number) }}
             union all
-            select stored.sent_at
-            from {{ document_messages }} as stored
-            where stored.conversation_id in (
-                    select touched_documents.conversation_id
-                    from touched_documents
-                )
+            {{ moments_of_conversations(document_messages, 'sent_at', 'touched_documents') }}
         )
     {%- endset -%}
     {%- set created -%}
-        (
-            {{ with_naming }}
-
-            select stored.created_at
-            from {{ documents }} as stored
-            where stored.conversation_id in (
-                    select touched_documents.conversation_id
-                    from touched_documents
-                )
-        )
+        ({{ with_naming }} {{ moments_of_conversations(documents, 'created_at', 'touched_documents') }})
     {%- endset -%}
     {%- set started -%}
-        (
-            {{ with_naming }}
-
-            select stored.started_at
-            from {{ this }} as stored
-            where stored.conversation_id in (select touched.conversation_id from touched)
-        )
+        ({{ with_naming }} {{ moments_of_conversations(this, 'started_at', 'touched') }})
     {%- endset -%}
     {%- do return({
         'rows': by_number,
@@ -97,6 +75,15 @@
             'column': 'started_at', 'ranges': months_of(started, 'started_at'), 'or_null': true
         },
     }) -%}
+{%- endmacro %}
+
+
+{# A select of the values of a column of rows, `stored`, whose conversations a CTE names; it ends with a
+   condition. #}
+{% macro moments_of_conversations(relation, column, named) -%}
+select stored.{{ column }}
+from {{ relation }} as stored
+where stored.conversation_id in (select {{ named }}.conversation_id from {{ named }})
 {%- endmacro %}
 
 
@@ -147,17 +134,10 @@ recent as (
     select recent_documents.sent_at
     from recent_documents
     union all
-    select stored.sent_at
-    from {{ messages }} as stored
-    where stored.conversation_id in (select recent.conversation_id from recent)
+    {{ moments_of_conversations(messages, 'sent_at', 'recent') }}
         and {{ is_in_ranges('stored.conversation_id', ranges) }}
     union all
-    select stored.sent_at
-    from {{ documents }} as stored
-    where stored.conversation_id in (
-            select recent_documents.conversation_id
-            from recent_documents
-        )
+    {{ moments_of_conversations(documents, 'sent_at', 'recent_documents') }}
 )
     {%- endset -%}
     {%- do return(months_of(sent, 'sent_at')) -%}
@@ -189,13 +169,25 @@ recent as (
 {%- endmacro %}
 
 
-{# Rows of a table of silver of which a change has landed: {ctes, bounds}. `ctes` are the CTEs
-   `<name>_changes` and `touched_<name>`, whose column is the key, each followed by a comma; `bounds` say
-   where in a table these keys can only lie. by: models that have taken the files up and this one not. #}
+{# Rows of a table of silver of which a change has landed: {ctes, bounds}: the CTEs of ctes_of_landed_keys,
+   and where in a table their keys can only lie. #}
 {% macro landed_keys(name, base, key, by) -%}
+    {%- set ctes = ctes_of_landed_keys(name, base, key, by) -%}
+    {%- do return({
+        'ctes': ctes,
+        'bounds': {
+            'column': key,
+            'ranges': value_ranges('touched_' ~ name, key, 'bigint', ctes),
+        },
+    }) -%}
+{%- endmacro %}
+
+
+{# The CTEs `<name>_changes` and `touched_<name>`, whose column is the key, each followed by a comma.
+   by: models that have taken the files up and this one not. #}
+{% macro ctes_of_landed_keys(name, base, key, by) -%}
     {%- set landed = [] -%}
     {%- for model in by -%}{%- do landed.append('(' ~ landed_since(model) ~ ')') -%}{%- endfor -%}
-    {%- set ctes %}
 {{ name }}_changes as (
 
     select
@@ -216,14 +208,6 @@ touched_{{ name }} as (
     where _bi_{{ key }} is not null
 
 ),
-    {%- endset -%}
-    {%- do return({
-        'ctes': ctes,
-        'bounds': {
-            'column': key,
-            'ranges': value_ranges('touched_' ~ name, key, 'bigint', ctes),
-        },
-    }) -%}
 {%- endmacro %}
 
 

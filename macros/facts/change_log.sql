@@ -74,56 +74,17 @@
 {# Part of the statement that changes a fact: log the keys of the rows replaced and of those put in, as
    text, in one pass over the fact. #}
 {% macro log_changes(target, replacements, keys) -%}
-    {%- set log = config.meta_get('change_log') -%}
-    insert into {{ ops_relation('fact_changes') }}
-    select
-        {{ sql_text(invocation_id) }} as change_id,
-        {{ sql_text(target.identifier) }} as model,
-        changed.key_column,
-        changed.key,
-        min(changed.changed_from) as changed_from
-    from (
-        select
-            logged.key_column,
-            case logged.key_column
-                {%- for key_column in log['keys'] %}
-                when {{ sql_text(key_column) }} then changed_row.{{ key_column }}
-                {%- endfor %}
-            end as key,
-            changed_row.changed_from
-        from (
-            select
-                {%- for key_column in log['keys'] %}
-                cast(existing.{{ key_column }} as varchar) as {{ key_column }},
-                {%- endfor %}
-                existing.{{ log['instant'] }} as changed_from
+    {%- set rows -%}
+            {{ rows_to_log('existing') }}
             from {{ target }} as existing
             inner join {{ replacements }} as replacement
                 on {{ same_keys_condition('existing', 'replacement', keys) }}
             union all
-            select
-                {%- for key_column in log['keys'] %}
-                cast(replacement.{{ key_column }} as varchar) as {{ key_column }},
-                {%- endfor %}
-                replacement.{{ log['instant'] }} as changed_from
+            {{ rows_to_log('replacement') }}
             from {{ replacements }} as replacement
             where replacement.{{ config.meta_get('void_column') }} is not null
-        ) as changed_row
-        cross join ({{ logged_keys() }}) as logged (key_column)
-    ) as changed
-    where changed.key is not null
-    group by
-        changed.key_column,
-        changed.key;
-{%- endmacro %}
-
-
-{# A values list of the names of the columns by which others follow this fact. #}
-{% macro logged_keys() -%}
-    values
-    {%- for key_column in config.meta_get('change_log')['keys'] %}
-    ({{ sql_text(key_column) }}){{ ',' if not loop.last }}
-    {%- endfor %}
+    {%- endset -%}
+    {{ log_rows(target, rows) }};
 {%- endmacro %}
 
 
@@ -131,7 +92,30 @@
    row replaced what the log needs of it (rows_that_changed). One instant for each month, since a key's rows
    may lie in months far apart. #}
 {% macro log_replacements(target, replacements) -%}
+    {%- set rows -%}
+            {{ rows_to_log('replacement') }}
+            from {{ replacements }} as replacement
+    {%- endset -%}
+    {{ log_rows(target, rows, apart_by="date_trunc('month', changed.changed_from)") }}
+{%- endmacro %}
+
+
+{# The head of a select of what log_rows takes: the columns by which others follow this fact, as text, and
+   `changed_from`. #}
+{% macro rows_to_log(qualifier) -%}
     {%- set log = config.meta_get('change_log') -%}
+            select
+                {%- for key_column in log['keys'] %}
+                cast({{ qualifier }}.{{ key_column }} as varchar) as {{ key_column }},
+                {%- endfor %}
+                {{ qualifier }}.{{ log['instant'] }} as changed_from
+{%- endmacro %}
+
+
+{# An insert into the log: of each key that the rows of a select name, the earliest instant. apart_by: SQL,
+   by which instants of a key are kept apart. #}
+{% macro log_rows(target, rows, apart_by=none) -%}
+    {%- set keys = config.meta_get('change_log')['keys'] -%}
     insert into {{ ops_relation('fact_changes') }}
     select
         {{ sql_text(invocation_id) }} as change_id,
@@ -143,19 +127,28 @@
         select
             logged.key_column,
             case logged.key_column
-                {%- for key_column in log['keys'] %}
-                when {{ sql_text(key_column) }} then cast(replacement.{{ key_column }} as varchar)
+                {%- for key_column in keys %}
+                when {{ sql_text(key_column) }} then changed_row.{{ key_column }}
                 {%- endfor %}
             end as key,
-            replacement.{{ log['instant'] }} as changed_from
-        from {{ replacements }} as replacement
-        cross join ({{ logged_keys() }}) as logged (key_column)
+            changed_row.changed_from
+        from (
+            {{ rows }}
+        ) as changed_row
+        cross join (
+            values
+            {%- for key_column in keys %}
+            ({{ sql_text(key_column) }}){{ ',' if not loop.last }}
+            {%- endfor %}
+        ) as logged (key_column)
     ) as changed
     where changed.key is not null
     group by
         changed.key_column,
-        changed.key,
-        date_trunc('month', changed.changed_from)
+        changed.key
+        {%- if apart_by %},
+        {{ apart_by }}
+        {%- endif %}
 {%- endmacro %}
 
 

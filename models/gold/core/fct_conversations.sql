@@ -24,15 +24,9 @@
 {%- if scope == 'some' %}
 {%- set internal = newly_internal(landed.users) %}
 {%- set naming %}
-conversation_changes as (
-
-    select
-        conversation_id,
-        _bi_conversation_id
-    from {{ landed.conversations }}
-    where {{ landed_since('stg_dms__conversations') }}
-
-),
+{{ ctes_of_landed_keys(
+    'conversations', landed.conversations, 'conversation_id', ['stg_dms__conversations']
+) }}
 
 document_changes as (
 
@@ -45,11 +39,7 @@ document_changes as (
 touched as (
 
     select concat('dms:', cast(conversation_id as varchar)) as conversation_id
-    from conversation_changes
-    union distinct
-    select concat('dms:', cast(_bi_conversation_id as varchar)) as conversation_id
-    from conversation_changes
-    where _bi_conversation_id is not null
+    from touched_conversations
     union distinct
     select concat('documents:', conversation_id) as conversation_id
     from document_changes

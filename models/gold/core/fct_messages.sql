@@ -30,33 +30,11 @@
         landed.documents, 'conversation_id', 'sent_at',
         is_new=landed_since('stg_kconnect__conversation_messages', 'newly._ingested_at')
     ) %}
-{%- set naming_conversations %}
-conversation_changes as (
-
-    select
-        conversation_id,
-        _bi_conversation_id
-    from {{ landed.conversations }}
-    where {{ landed_since('stg_dms__conversations') }}
-
-),
-
-changed_conversations as (
-
-    select conversation_id
-    from conversation_changes
-    union distinct
-    select _bi_conversation_id as conversation_id
-    from conversation_changes
-    where _bi_conversation_id is not null
-
-),
-{%- endset %}
-{%- set changed_conversation_ranges = value_ranges(
-    'changed_conversations', 'conversation_id', 'bigint', naming_conversations
+{%- set conversations = landed_keys(
+    'conversations', landed.conversations, 'conversation_id', ['stg_dms__conversations']
 ) %}
 {%- set naming_messages %}
-{{ naming_conversations }}
+{{ conversations.ctes }}
 
 message_changes as (
 
@@ -97,10 +75,10 @@ touched_messages as (
     select message_id
     from {{ ref('stg_dms__messages') }}
     where conversation_id in (
-            select changed_conversations.conversation_id
-            from changed_conversations
+            select touched_conversations.conversation_id
+            from touched_conversations
         )
-        and {{ is_in_ranges('conversation_id', changed_conversation_ranges) }}
+        and {{ is_in_ranges('conversation_id', conversations.bounds.ranges) }}
 {%- if internal.anybody %}
     union distinct
     select source_order as message_id

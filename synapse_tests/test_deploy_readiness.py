@@ -199,8 +199,24 @@ def test_an_error_carries_the_name_by_which_the_machine_retries(
 
 def test_an_event_that_says_nothing_is_told_what_it_lacks(environment: Path) -> None:
     assert environment.is_dir()
-    with pytest.raises(UsageError, match="at"):
+    with pytest.raises(UsageError, match="lacks 'tries'; it has"):
         lambda_handler.handle({"do": "ask", "schedule": "hourly"}, None)
+    with pytest.raises(UsageError, match=r"asks to 'sing'; what is known is \['ask', 'ingest'"):
+        lambda_handler.handle({"do": "sing"}, None)
+
+
+def test_an_error_of_a_key_inside_is_not_told_as_one_of_the_event(
+    environment: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert environment.is_dir()
+
+    def fails(*_all: Any, **_more: Any) -> None:
+        raise KeyError("column")
+
+    monkeypatch.setattr(lambda_handler, "ingest", fails)
+    event = {"do": "ingest", "at": "2026-03-02T05:05Z", "sweep": False, "seconds": 60}
+    with pytest.raises(KeyError, match="column"):
+        lambda_handler.handle(event, None)
 
 
 # -- ingest in slices

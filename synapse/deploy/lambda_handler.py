@@ -54,9 +54,10 @@ def handle(event: Event, _context: object) -> dict[str, Any]:
     try:
         if "Records" in event:
             return _landed(event)
-        return _ACTIONS[event["do"]](event)
-    except KeyError as error:
-        raise UsageError(f"an event lacks {error}: {sorted(event)}") from error
+        asked = _member(event, "do")
+        if asked not in _ACTIONS:
+            raise UsageError(f"an event asks to {asked!r}; what is known is {sorted(_ACTIONS)}")
+        return _ACTIONS[asked](event)
     except SynapseError as error:
         _raise_by_class(error)
 
@@ -70,9 +71,16 @@ def _raise_by_class(error: SynapseError) -> NoReturn:
     raise _PASSING[kind](error.message) from error
 
 
+def _member(event: Event, name: str) -> Any:
+    if name not in event:
+        raise UsageError(f"an event lacks {name!r}; it has {sorted(event)}")
+    return event[name]
+
+
 def _ask(event: Event) -> dict[str, Any]:
-    at, how = moment(event["at"]), How(event["how"])
-    answer = _readiness().ask(event["schedule"], how, at, int(event["tries"]), datetime.now(UTC))
+    schedule, tries = _member(event, "schedule"), int(_member(event, "tries"))
+    at, how = moment(_member(event, "at")), How(_member(event, "how"))
+    answer = _readiness().ask(schedule, how, at, tries, datetime.now(UTC))
     return {"state": answer.state.value, "why": answer.why}
 
 
@@ -80,9 +88,9 @@ def _ingest(event: Event) -> dict[str, Any]:
     report = ingest(
         Settings.load(),
         find_project(),
-        as_of=moment(event["at"]),
-        sweep=True if event["sweep"] else None,
-        seconds=float(event["seconds"]),
+        as_of=moment(_member(event, "at")),
+        sweep=True if _member(event, "sweep") else None,
+        seconds=float(_member(event, "seconds")),
     )
     counts = ("landed", "accepted", "duplicate", "quarantined", "files")
     return {"is_finished": not report.is_cut, **{name: getattr(report, name) for name in counts}}

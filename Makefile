@@ -55,8 +55,8 @@ proof: $(DEV_ENV) postgres maven ## Every proof at full size: all seeds, all kil
 
 athena: $(DEV_ENV) maven ## The whole project on a local Athena: every table equals DuckDB's; a killed run
 	@echo "==> a hostile lake on Athena and on DuckDB; a run that is killed there"
-	@SYNAPSE_ATHENA_STEPS=3 $(BIN)/python -m pytest synapse_tests/test_athena_project.py \
-		synapse_tests/test_faults_kill_athena.py
+	@SYNAPSE_ATHENA_STEPS=3 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile \
+		synapse_tests/test_athena_project.py synapse_tests/test_faults_kill_athena.py
 
 airflow: $(DEV_ENV) ## A real Airflow, in an environment of its own, parses the DAGs
 	@echo "==> the DAGs of infra/airflow"

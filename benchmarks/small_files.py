@@ -17,8 +17,9 @@ its children, looked at twice a second, because looking stops who is looked at. 
 median seconds by the clock, each contender's ratio to `synapse ingest`, and its processor seconds,
 which busy neighbours disturb less.
 
-On 2 idle cores, 70,000 files (medians of 3): 3.3 s of `synapse ingest` (4.7 processor seconds, peak
-268 MB), 0.84 s of reading (0.82), 14.2 s of polars (22.9, 2,751 MB), 43.2 s of pyarrow. 700,000
+On 2 idle cores, 70,000 files (medians of 4): 3.1 s of `synapse ingest` (4.7 processor seconds, peak
+299 MB), 1.1 s of reading, 16.6 s of polars (25.7, 2,753 MB): 2.9 times reading, and polars 5.3
+times as long. From day to day such a machine takes a fifth less or more. pyarrow: 45 s. 700,000
 files (--peers, none named): peak 370 MB.
 
     python benchmarks/small_files.py [--files N] [--records N] [--repeat N] [--peers NAME ...]

@@ -2,28 +2,27 @@
    Per table the keys of newly landed changes are looked at again, so an hourly run does not scan what
    it has seen. A key without ties is named without a count, which removes what it may have had. #}
 {% macro cdc_ambiguities(table_names, source_name='dms_synapse') -%}
-    {%- set hooks = [] -%}
     {%- set bases = {} -%}
+    {%- set base_names = [] -%}
+    {%- set followers = [] -%}
     {%- for table_name in table_names -%}
-        {%- set base_name = 'base_dms__' ~ table_name -%}
-        {%- do bases.update({table_name: ref(base_name)}) -%}
-        {%- do hooks.append(
-            "{{ mark_pending_seen('" ~ base_name ~ "', 'ops_cdc_ambiguities." ~ table_name ~ "') }}"
-        ) -%}
+        {%- do base_names.append('base_dms__' ~ table_name) -%}
+        {%- do bases.update({table_name: ref(base_names[-1])}) -%}
+        {%- do followers.append('ops_cdc_ambiguities.' ~ table_name) -%}
     {%- endfor -%}
     {{- config(
         materialized='incremental',
         incremental_strategy=replace_keys_strategy(),
         unique_key=['table_name', 'row_key'],
         on_schema_change='append_new_columns',
-        post_hook=hooks,
+        post_hook='{{ mark_pending_seen(' ~ base_names ~ ', ' ~ followers ~ ') }}',
         meta={'void_column': 'tied_count', 'row_columns': ['order_value', 'epoch']},
     ) -}}
     {%- if not execute -%}{%- do return('select 1 as placeholder') -%}{%- endif -%}
     {%- set selects = [] -%}
     {%- for table_name, base in bases.items() -%}
-        {%- set follower = 'ops_cdc_ambiguities.' ~ table_name -%}
-        {%- set scope = pending_scope('base_dms__' ~ table_name, follower) -%}
+        {%- set follower = followers[loop.index0] -%}
+        {%- set scope = pending_scope(base_names[loop.index0], follower) -%}
         {%- if scope != 'none' -%}
             {%- do selects.append(
                 cdc_ties(cdc_table(table_name, source_name), base, follower, scope)

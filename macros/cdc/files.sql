@@ -119,14 +119,20 @@
 {%- endmacro %}
 
 
-{# Post-hook of a model that follows a base model. #}
-{% macro mark_pending_seen(base_name, model_name) -%}
+{# Post-hook of a model that follows a base model, or several: a list. readers: the model, as files_seen
+   names it, or for each of several bases another name. #}
+{% macro mark_pending_seen(base_names, readers) -%}
+    {%- set bases = [base_names] if base_names is string else base_names -%}
     insert into {{ ops_relation('files_seen') }}
+    {%- for base_name in bases %}
+    {%- set reader = readers if readers is string else readers[loop.index0] %}
     select distinct
-        {{ sql_text(model_name) }} as model,
+        {{ sql_text(reader) }} as model,
         pending.file_id,
         {{ as_of() }} as seen_at
-    from {{ files_pending(base_name, model_name) }} as pending
+    from {{ files_pending(base_name, reader) }} as pending
+    {{ 'union distinct' if not loop.last }}
+    {%- endfor %}
 {%- endmacro %}
 
 

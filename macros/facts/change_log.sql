@@ -31,31 +31,43 @@
 {%- endmacro %}
 
 
-{# SQL condition: the reader has not seen the change of the row. #}
-{% macro change_is_unseen(qualifier, reader) -%}
+{# SQL condition: the reader, or where none is named the fact itself, has not seen the change of the row. #}
+{% macro change_is_unseen(qualifier, reader=none) -%}
     not exists (
         select 1
         from {{ ops_relation('fact_changes_seen') }} as changes_seen
-        where changes_seen.reader = {{ sql_text(reader) }}
+        where changes_seen.reader = {{ sql_text(reader) if reader else qualifier ~ '.model' }}
             and changes_seen.model = {{ qualifier }}.model
             and changes_seen.change_id = {{ qualifier }}.change_id
     )
 {%- endmacro %}
 
 
-{# Post-hook of a reader, and of the fact itself. #}
-{% macro mark_changes_seen(fact, reader) -%}
+{# Post-hook of a reader of facts. logs: it has a change log itself, whose changes stand in the table now. #}
+{% macro mark_changes_seen(facts, reader, logs) -%}
     insert into {{ ops_relation('fact_changes_seen') }}
+    {%- if logs %}
     select distinct
         {{ sql_text(reader) }} as reader,
         fact_changes.model,
         fact_changes.change_id
     from {{ ops_relation('fact_changes') }} as fact_changes
-    where fact_changes.model = {{ sql_text(fact) }}
+    where fact_changes.model = {{ sql_text(reader) }}
+        and {{ change_is_unseen('fact_changes') }}
+    {%- endif %}
+    {%- if logs and facts %}
+    union all
+    {%- endif %}
+    {%- if facts %}
+    select distinct
+        {{ sql_text(reader) }} as reader,
+        fact_changes.model,
+        fact_changes.change_id
+    from {{ ops_relation('fact_changes') }} as fact_changes
+    where fact_changes.model in ({{ sql_texts(facts) }})
         and {{ change_is_unseen('fact_changes', reader) }}
-        {%- if reader != fact %}
-        and not {{ change_is_unseen('fact_changes', fact) }}
-        {%- endif %}
+        and not {{ change_is_unseen('fact_changes') }}
+    {%- endif %}
 {%- endmacro %}
 
 

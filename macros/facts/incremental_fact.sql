@@ -15,15 +15,16 @@
     {%- set after = ["{{ mark_fact_built(this.identifier) }}"] -%}
     {%- if logs -%}
         {%- do before.append("{{ log_rebuild(this.identifier) }}") -%}
-        {#- What it has logged stands in the table by now. #}
-        {%- do after.append("{{ mark_changes_seen(this.identifier, this.identifier) }}") -%}
     {%- endif -%}
-    {%- for name in follows -%}
-        {%- do after.append("{{ mark_changes_seen('" ~ name ~ "', this.identifier) }}") -%}
-    {%- endfor -%}
-    {%- for name in reads -%}
-        {%- do after.append("{{ mark_pending_seen('" ~ name ~ "', this.identifier) }}") -%}
-    {%- endfor -%}
+    {%- if logs or follows -%}
+        {#- What it has logged itself stands in the table by now. #}
+        {%- do after.append(
+            '{{ mark_changes_seen(' ~ follows ~ ', this.identifier, ' ~ (logs is not none) ~ ') }}'
+        ) -%}
+    {%- endif -%}
+    {%- if reads -%}
+        {%- do after.append('{{ mark_pending_seen(' ~ reads ~ ', this.identifier) }}') -%}
+    {%- endif -%}
     {{- config(
         materialized='incremental',
         incremental_strategy=replace_keys_strategy(),

@@ -269,10 +269,13 @@
 {%- endmacro %}
 
 
-{# Run operation of the runner: the single row of ops.run_context, where it cannot write it itself.
-   as_of: text in UTC. #}
+{# Run operation of the runner: the single row of ops.run_context, where it cannot write it itself; and
+   what is done once a run. as_of: text in UTC. #}
 {% macro write_run_context(run_id, as_of, is_backfill) -%}
     {%- do create_ops_tables() -%}
+    {%- for name in ('files_seen', 'fact_changes', 'fact_changes_seen') -%}
+        {%- do compact_ops_table(ops_relation(name)) -%}
+    {%- endfor -%}
     {%- do replace_run_context(run_id, "timestamp '" ~ as_of ~ "'", is_backfill) -%}
 {%- endmacro %}
 

@@ -9,14 +9,14 @@
     unique_key='publication_id',
     full_refresh=false,
     on_schema_change='append_new_columns',
-    post_hook=[
-        "{{ mark_pending_seen('base_kconnect__app_events', this.identifier) }}",
-        "{{ mark_pending_seen('base_kconnect__conversation_messages', this.identifier) }}",
-        "{{ mark_pending_seen('base_dms__messages', this.identifier) }}",
-        "{{ mark_pending_seen('base_dms__payments', this.identifier) }}",
-        "{{ mark_pending_seen('base_dms__subscriptions', this.identifier) }}",
-        "{{ mark_pending_seen('base_dms__users', this.identifier) }}",
-    ],
+    post_hook="{{ mark_pending_seen([
+        'base_kconnect__app_events',
+        'base_kconnect__conversation_messages',
+        'base_dms__messages',
+        'base_dms__payments',
+        'base_dms__subscriptions',
+        'base_dms__users',
+    ], this.identifier) }}",
 ) }}
 {#- The tables whose rows are facts of the watched reports, the instant of the fact, and what
     corrects it. A subscription or a person that moves on corrects nothing; one that goes does. -#}

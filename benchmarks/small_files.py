@@ -12,15 +12,17 @@ each contender as a process of its own, in turn, on the same files:
 
 Peers validate nothing and account for nothing. All files are read once, untimed, before each turn,
 so that every contender finds them in memory, whatever the one before it left there: it is their
-work that is compared, not the disk. Peak memory is the proportional set size of the contender and
-its children, looked at twice a second, because looking stops who is looked at. Printed are the
-median seconds by the clock, each contender's ratio to `synapse ingest`, and its processor seconds,
-which busy neighbours disturb less.
+work that is compared, not the disk. Memory is measured in a turn of its own, the first, which is
+not timed, because looking stops who is looked at: the largest proportional set size of a contender
+and its children, looked at ten times a second. Printed are the median seconds by the clock of the
+other turns, each contender's ratio to `synapse ingest`, and its processor seconds, which busy
+neighbours disturb less.
 
-On 2 idle cores, 70,000 files (medians of 4): 3.1 s of `synapse ingest` (4.7 processor seconds, peak
-299 MB), 1.1 s of reading, 16.6 s of polars (25.7, 2,753 MB): 2.9 times reading, and polars 5.3
-times as long. From day to day such a machine takes a fifth less or more. pyarrow: 45 s. 700,000
-files (--peers, none named): peak 370 MB.
+On 2 idle cores, 70,000 files, four series of four or five turns: 2.0 to 2.5 s of `synapse ingest`
+(3.1 to 3.7 processor seconds, peak 303 MB), 0.8 to 0.9 s of reading, 12 s of polars (21, 2,759 MB):
+2.4 to 2.8 times reading, and polars 5.7, 5.9, 5.8 and 5.1 times as long. What else the machine's
+host does moves ours more than polars', which waits for the kernel. pyarrow: 45 s. 700,000 files
+(--peers, none named): 1.4 times reading, peak 364 MB.
 
     python benchmarks/small_files.py [--files N] [--records N] [--repeat N] [--peers NAME ...]
 """
@@ -32,15 +34,15 @@ import contextlib
 import os
 import random
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import orjson
@@ -76,21 +78,63 @@ DUCKDB = """
 import sys, duckdb
 duckdb.sql(f"copy (from read_json('{sys.argv[1]}/**/*.json')) to '{sys.argv[2]}' (format parquet)")
 """
-# DuckDB is run once, being stopped.
-REPEATED = {"polars": POLARS, "pyarrow": PYARROW}
+PEERS = {"polars": POLARS, "pyarrow": PYARROW, "duckdb": DUCKDB}
+STOPPED = "duckdb"  # run once, for as long as is enough to say that it is not done
+_UNCOMPILED = "PYTHONDONTWRITEBYTECODE"
 
 
 @dataclass(frozen=True)
 class Measured:
-    """Seconds by the clock and of the processors, and peak proportional set size in MB.
-
-    is_stopped: it did not end in its time.
-    """
+    """One turn: seconds by the clock and of the processors. is_stopped: it did not end in time."""
 
     seconds: float
     processor: float
-    megabytes: float
     is_stopped: bool = False
+
+
+@dataclass(frozen=True)
+class Contender:
+    """What is compared. prepare: called before each turn."""
+
+    name: str
+    command: tuple[str, ...]
+    prepare: Callable[[], object]
+
+    def turn(self, limit: float | None = None) -> Measured:
+        """Run to the end, or for `limit` seconds."""
+        self.prepare()
+        before, began = processor_seconds(), time.perf_counter()
+        process = self._start()
+        try:
+            process.wait(limit)
+        except psutil.TimeoutExpired:
+            process.kill()
+            process.wait()
+        seconds = time.perf_counter() - began
+        is_stopped = limit is not None and seconds >= limit
+        if not is_stopped:
+            self._require_success(process)
+        return Measured(seconds, processor_seconds() - before, is_stopped)
+
+    def peak(self) -> int:
+        """Run to the end; return the most bytes that it and its children held."""
+        self.prepare()
+        process, peak = self._start(), 0
+        while process.poll() is None:
+            peak = max(peak, proportional_set_size(process))
+            with contextlib.suppress(psutil.TimeoutExpired):
+                process.wait(0.1)
+        self._require_success(process)
+        return peak
+
+    def _start(self) -> psutil.Popen:
+        # As it is installed: what has been compiled is kept for the next start.
+        kept = {name: text for name, text in os.environ.items() if name != _UNCOMPILED}
+        return psutil.Popen(self.command, env=kept, stdout=subprocess.DEVNULL)
+
+    def _require_success(self, process: psutil.Popen) -> None:
+        if process.returncode != 0:
+            raise SystemExit(f"{self.name} failed with exit code {process.returncode}")
 
 
 def land(lake: Path, files: int, records: int) -> int:
@@ -140,32 +184,6 @@ def event(chance: random.Random, moment: datetime, size: int) -> bytes:
     return orjson.dumps(record) + b"\n"
 
 
-def measure(
-    command: Sequence[str], environment: dict[str, str] | None = None, limit: float | None = None
-) -> Measured:
-    """Run a command to its end, or for `limit` seconds."""
-    began, before = time.perf_counter(), processor_seconds()
-    process = psutil.Popen(
-        list(command),
-        env={**os.environ, **(environment or {})},
-        stdout=subprocess.DEVNULL,
-    )
-    peak = 0
-    while process.poll() is None:
-        peak = max(peak, proportional_set_size(process))
-        if limit is not None and time.perf_counter() - began > limit:
-            process.kill()
-            process.wait()
-            used = processor_seconds() - before
-            return Measured(time.perf_counter() - began, used, peak / 1e6, is_stopped=True)
-        with contextlib.suppress(psutil.TimeoutExpired):
-            process.wait(0.5)  # not asleep: its end is what is measured
-    seconds = time.perf_counter() - began
-    if process.returncode != 0:
-        raise SystemExit(f"{' '.join(command[:3])} failed with exit code {process.returncode}")
-    return Measured(seconds, processor_seconds() - before, peak / 1e6)
-
-
 def processor_seconds() -> float:
     """What processes that have ended, and those that they waited for, took so far."""
     times = os.times()
@@ -191,13 +209,28 @@ def warm_up(bronze: str) -> None:
     subprocess.run([sys.executable, "-c", READ, bronze], check=True)
 
 
-def ingest(lake: Path) -> Measured:
-    """Ingest the lake as if for the first time."""
+def clear(lake: Path) -> None:
+    """Leave of the lake what has landed, as if it had never been ingested."""
     for folder in ("manifest", "consolidated", "quarantine"):
         shutil.rmtree(lake / folder, ignore_errors=True)
     (lake / "state.db").unlink(missing_ok=True)
+
+
+def contenders(lake: Path, output: str) -> dict[str, Contender]:
+    """All of them, by name."""
+    bronze = str(lake / TOPIC)
     synapse = str(Path(sys.executable).with_name("synapse"))
-    return measure([synapse, "ingest", "--lake", str(lake)])
+
+    def prepare() -> None:
+        clear(lake)
+        warm_up(bronze)
+
+    ours = Contender("synapse ingest", (synapse, "ingest", "--lake", str(lake)), prepare)
+    others = [
+        Contender(name, (sys.executable, "-c", script, bronze, output), prepare)
+        for name, script in {"read": READ, **PEERS}.items()
+    ]
+    return {one.name: one for one in (ours, *others)}
 
 
 def main() -> None:
@@ -206,44 +239,36 @@ def main() -> None:
     parser.add_argument("--files", type=int, default=70_000)
     parser.add_argument("--records", type=int, default=1)
     parser.add_argument("--repeat", type=int, default=3)
-    known = [*REPEATED, "duckdb"]
-    parser.add_argument("--peers", nargs="*", choices=known, default=known, metavar="NAME")
+    parser.add_argument("--peers", nargs="*", choices=PEERS, default=[*PEERS], metavar="NAME")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="synapse-small-files-") as folder:
-        lake, output = Path(folder) / "lake", str(Path(folder) / "out.parquet")
+        lake = Path(folder) / "lake"
         size = land(lake, asked.files, asked.records)
         os.sync()  # nobody's turn is to be disturbed by what landing left to write
         print(
             f"{asked.files:,} files of {asked.records} record(s), {size / 1e6:.1f} MB, "
             f"{os.cpu_count()} cores"
         )
-        bronze = str(lake / TOPIC)
-        peers = {name: script for name, script in REPEATED.items() if name in asked.peers}
-        scripts = {"read": READ} | peers
-        runs: dict[str, list[Measured]] = {}
-        for _ in range(asked.repeat):
-            # In turn, so that a slow minute of the machine falls on all of them.
-            warm_up(bronze)
-            runs.setdefault("synapse ingest", []).append(ingest(lake))
-            for name, script in scripts.items():
-                command = [sys.executable, "-c", script, bronze, output]
-                warm_up(bronze)
-                runs.setdefault(name, []).append(measure(command))
-        ours = statistics.median(run.seconds for run in runs["synapse ingest"])
-        if "duckdb" in asked.peers:
-            command = [sys.executable, "-c", DUCKDB, bronze, output]
-            warm_up(bronze)
-            runs["duckdb"] = [measure(command, limit=100 * ours)]
+        wanted = ("synapse ingest", "read", *asked.peers)
+        known = contenders(lake, str(Path(folder) / "out.parquet"))
+        repeated = [known[name] for name in wanted if name != STOPPED]
+        peaks = {one.name: one.peak() for one in repeated}
+        # In turn, so that a slow minute of the machine falls on all of them.
+        turns = [{one.name: one.turn() for one in repeated} for _ in range(asked.repeat)]
+        runs = {one.name: [turn[one.name] for turn in turns] for one in repeated}
+        ours = median(run.seconds for run in runs["synapse ingest"])
+        if STOPPED in wanted:
+            runs[STOPPED] = [known[STOPPED].turn(limit=100 * ours)]
         for name, several in runs.items():
-            seconds = statistics.median(run.seconds for run in several)
-            processor = statistics.median(run.processor for run in several)
-            peak = max(run.megabytes for run in several)
+            seconds = median(run.seconds for run in several)
+            processor = median(run.processor for run in several)
             more = ">" if several[0].is_stopped else " "
+            held = f"{peaks[name] / 1e6:7.0f} MB" if name in peaks else ""
             print(
                 f"{name:15} {more}{seconds:8.2f} s  {more}{seconds / ours:7.2f} x synapse ingest  "
-                f"{processor:8.2f} s of processor  {peak:7.0f} MB"
+                f"{processor:8.2f} s of processor  {held}"
             )
-        read = statistics.median(run.seconds for run in runs["read"])
+        read = median(run.seconds for run in runs["read"])
         print(f"synapse ingest takes {ours / read:.2f} times as long as only reading (bar: 4)")
 
 

@@ -6,13 +6,12 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
 
 from synapse.errors import SynapseError, UsageError
 from synapse.options import JsonOption, LakeOption, ProjectOption, Target, TargetOption
 from synapse.project import find_project
 from synapse.settings import Settings
-from synapse.terminal import err, out, print_json
+from synapse.terminal import err, new_table, out, print_json
 
 if TYPE_CHECKING:
     from synapse.alerts.service import Watch
@@ -38,7 +37,7 @@ def list_command(
         print_json({"firing": firing, "faults_in_a_day": faults})
         return
     if firing:
-        table = Table(title="Firing", title_justify="left")
+        table = new_table(title="Firing")
         for heading in ("alert", "severity", "since (UTC)", "what", "owner", "told", "untold"):
             table.add_column(heading, overflow="fold")
         for one in firing:

@@ -12,13 +12,12 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.table import Table
 
 from synapse.errors import UsageError
 from synapse.options import JsonOption, LakeOption, ProjectOption
 from synapse.project import find_project
 from synapse.settings import Settings
-from synapse.terminal import err, out, print_json
+from synapse.terminal import err, new_table, out, print_json
 
 if TYPE_CHECKING:
     from synapse.cost.budget import Budget
@@ -142,7 +141,7 @@ def _show(
         writer.writerow(names)
         writer.writerows([getattr(row, name) for name in names] for row in rows)
         return
-    table = Table(title=title, title_justify="left", show_footer=total is not None)
+    table = new_table(title=title, show_footer=total is not None)
     for name in names:
         is_text = isinstance(getattr(rows[0], name), str)
         footer = "" if total is None else _cell(getattr(total, name))

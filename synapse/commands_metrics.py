@@ -8,13 +8,12 @@ from datetime import date
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.table import Table
 
 from synapse.errors import UsageError
 from synapse.options import JsonOption, LakeOption, ProjectOption
 from synapse.project import find_project
 from synapse.settings import Settings
-from synapse.terminal import out, print_json
+from synapse.terminal import new_table, out, print_json
 
 if TYPE_CHECKING:
     from synapse.metrics.query import MetricQueries
@@ -39,7 +38,7 @@ def list_command(
     if as_json:
         print_json(list(catalogue.values()))
         return
-    table = Table(title=f"{len(catalogue)} metrics", title_justify="left")
+    table = new_table(title=f"{len(catalogue)} metrics")
     for heading in ("metric", "meaning", "report"):
         table.add_column(heading, overflow="fold")
     for metric in catalogue.values():
@@ -124,7 +123,7 @@ def query_command(
         writer.writerow(answer.columns)
         writer.writerows(answer.rows)
         return
-    table = Table()
+    table = new_table()
     for number, column in enumerate(answer.columns):
         is_number = all(_is_number(row[number]) for row in answer.rows)
         table.add_column(column, justify="right" if is_number else "left")

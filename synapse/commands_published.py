@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
 
 from synapse.errors import UsageError
 from synapse.options import JsonOption, LakeOption
 from synapse.settings import Settings
-from synapse.terminal import out, print_json
+from synapse.terminal import new_table, out, print_json
 
 if TYPE_CHECKING:
     from synapse.publish.model import PublishedSet
@@ -41,9 +40,8 @@ def published_command(
 
 
 def _say(found: PublishedSet) -> None:
-    shown = Table(
+    shown = new_table(
         title=f"Set {found.number}, of run {found.run_id[:8]}: complete to {found.complete_date}",
-        title_justify="left",
     )
     shown.add_column("table", overflow="fold")
     shown.add_column("rows", justify="right")

@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from synapse.options import AsOfOption, JsonOption, LakeOption, ProjectOption
 from synapse.project import find_project
 from synapse.runner.clock import resolve_as_of
 from synapse.settings import Settings
-from synapse.terminal import out, print_json
+from synapse.terminal import new_table, out, print_json
 
 quarantine_app = typer.Typer(
     no_args_is_help=True, help="What was refused and why; replay it after a fix, or discard it."
@@ -40,7 +39,7 @@ def list_command(
     if not found:
         out.print("Nothing is in quarantine")
         return
-    table = Table(title=f"Quarantine (at most {limit})", title_justify="left")
+    table = new_table(title=f"Quarantine (at most {limit})")
     for heading in ("id", "rule", "where", "why", "attempts", "state"):
         table.add_column(heading, overflow="fold")
     for entry in found:

@@ -10,13 +10,12 @@ from typing import Annotated
 from zoneinfo import ZoneInfo
 
 import typer
-from rich.table import Table
 
 from synapse.errors import UsageError
 from synapse.options import JsonOption, LakeOption, ProjectOption, Target, TargetOption
 from synapse.project import find_project
 from synapse.settings import Settings
-from synapse.terminal import out, print_json
+from synapse.terminal import new_table, out, print_json
 
 
 def add_schedule_commands(app: typer.Typer) -> None:
@@ -59,7 +58,7 @@ def schedules_command(
             }
         )
         return
-    table = Table(title=f"Schedules, in {timezone}", title_justify="left")
+    table = new_table(title=f"Schedules, in {timezone}")
     for heading in ("schedule", "cron", "next", "steps", "after", "at most", "owner"):
         table.add_column(heading, overflow="fold")
     for name, schedule in schedules.by_name.items():

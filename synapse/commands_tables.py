@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
 
 from synapse.errors import UsageError
 from synapse.options import JsonOption, LakeOption, ProjectOption, Target, TargetOption
 from synapse.project import find_project
 from synapse.settings import Settings
-from synapse.terminal import out, print_json, progress_bar
+from synapse.terminal import new_table, out, print_json, progress_bar
 
 if TYPE_CHECKING:
     from synapse.athena.maintain import Upkeep
@@ -61,7 +60,7 @@ def maintain_command(
 
 
 def _say_upkeep(upkeep: Upkeep) -> None:
-    shown = Table(title="Iceberg tables, before → after", title_justify="left")
+    shown = new_table(title="Iceberg tables, before → after")
     shown.add_column("table")
     for heading in ("data files", "snapshots", "stored files", "stored bytes", "rounds"):
         shown.add_column(heading, justify="right")

@@ -9,12 +9,15 @@ from contextlib import contextmanager
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 from rich.console import Console
 
 from synapse.progress import Progress as ProgressCallback
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 out = Console()
 # Progress and errors go to standard error, so that `--json` leaves standard output to machines.
@@ -36,6 +39,13 @@ def print_json(value: Any) -> None:
 
     options = orjson.OPT_INDENT_2 | orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_NON_STR_KEYS
     sys.stdout.write(orjson.dumps(value, default=default, option=options).decode() + "\n")
+
+
+def new_table(title: str | None = None, **more: Any) -> Table:
+    """A table of rich, its title at the left; `more` are further arguments of it."""
+    from rich.table import Table  # late: a seventh of the time in which a command starts
+
+    return Table(title=title, title_justify="left", **more)
 
 
 @contextmanager

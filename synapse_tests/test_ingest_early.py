@@ -155,3 +155,83 @@ def test_the_command_that_begins_early_takes_every_file(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     wanted = f"Landed {MANY + 4} records = {MANY + 3} accepted + 0 duplicate + 1 quarantined"
     assert wanted in done.stdout
+
+
+BEGUN = """
+import os, sys
+from synapse.ingest import early_start
+from synapse.settings import Settings
+early_start.begin(["--lake", sys.argv[1]], forks=True)
+taken = early_start.take(Settings.load(lake=sys.argv[1]), recent=False)
+import psutil
+children = psutil.Process().children()
+"""
+
+
+def begun_in_a_process(lake: Path, then: str) -> subprocess.CompletedProcess[str]:
+    """A process that begins early by making copies of itself, and then does as it is told."""
+    return subprocess.run(
+        [sys.executable, "-c", BEGUN + then, str(lake)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+        env=os.environ | {"SYNAPSE_PROCESSES": "3"},
+    )
+
+
+def test_a_fresh_process_is_copied_for_its_companions(tmp_path: Path) -> None:
+    """A copy holds nothing open but its end: else one would keep another from seeing an end."""
+    lake = landed(new_lake(tmp_path), MANY)
+    # The first lists, and has ended by then, perhaps.
+    then = """
+_, *readers = sorted(children, key=lambda child: child.create_time())
+assert all(child.cmdline() == psutil.Process().cmdline() for child in readers)
+opened = [sorted(os.listdir(f"/proc/{child.pid}/fd"), key=int) for child in readers]
+print([len(one) for one in opened], [os.readlink(f"/proc/{child.pid}/fd/0") for child in readers])
+taken.readers.close()
+print(any(child.is_running() for child in children))
+"""
+    done = begun_in_a_process(lake.root, then)
+    assert done.stdout.splitlines() == [
+        "[4, 4] ['/dev/null', '/dev/null']",
+        "False",
+    ], done.stderr
+
+
+def test_copies_end_with_the_process_that_was_killed(tmp_path: Path) -> None:
+    lake = landed(new_lake(tmp_path), MANY)
+    then = """
+print(*(child.pid for child in children), flush=True)
+os.kill(os.getpid(), 9)
+"""
+    done = begun_in_a_process(lake.root, then)
+    pids = [int(pid) for pid in done.stdout.split()]
+    assert len(pids) == 3, done.stderr
+    _, alive = psutil.wait_procs([psutil.Process(pid) for pid in pids if is_alive(pid)], timeout=20)
+    assert not alive
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process of that number is there, and more than an entry nobody has read."""
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def test_a_copy_that_is_killed_is_told(tmp_path: Path) -> None:
+    lake = landed(new_lake(tmp_path), MANY)
+    then = """
+for child in children:
+    child.kill()
+from synapse.ingest.service import ingest
+from synapse.project import find_project
+try:
+    ingest(taken.settings, find_project(), as_of=taken.moment, readers=taken.readers)
+except Exception as error:
+    print(type(error).__name__, error)
+"""
+    done = begun_in_a_process(lake.root, then)
+    assert "SynapseError" in done.stdout, done.stderr
+    assert "exit code -9" in done.stdout

@@ -114,6 +114,8 @@ def test_lean_arrow_leaves_numpy_and_the_docstrings_to_others() -> None:
     script = (
         "from synapse.lean_arrow import load_lean_arrow; load_lean_arrow()\n"
         "import sys; assert 'numpy' not in sys.modules\n"
+        "assert 'pyarrow._s3fs' not in sys.modules\n"
+        "import pyarrow._s3fs\n"
         "import numpy, duckdb, pyarrow as pa, pyarrow.compute as pc\n"
         "from pyarrow.vendored.docscrape import NumpyDocString as doc\n"
         "assert doc('Sum.\\n')['Summary'] == ['Sum.']\n"

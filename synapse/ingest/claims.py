@@ -62,7 +62,9 @@ class Claims:
         one state: each has to be looked at.
         """
         digests, states = set(marks.digests), set(marks.states)
-        if len(digests) < len(marks) or len(states) != 1 or not digests.isdisjoint(self._recent):
+        # Asked of the keys, of which there are many, and not of the digests: it would look at each.
+        is_new = self._recent.keys().isdisjoint(digests)
+        if len(digests) < len(marks) or len(states) != 1 or not is_new:
             return False
         (state,) = states
         if len(marks) < len(files):

@@ -50,13 +50,16 @@ class Finished(NamedTuple):
 
 
 class EarlyListing:
-    """A folder of a lake that is a folder, as Lake.listing tells it of all dates; told once."""
+    """A folder of a lake that is a folder, as Lake.listing tells it of all dates; told once.
 
-    def __init__(self, root: Path, folder: str) -> None:
+    forks: as of a Companion.
+    """
+
+    def __init__(self, root: Path, folder: str, *, forks: bool = False) -> None:
         self._root = root
         self._folder = folder
         self._is_taken = False
-        self._lister = Companion(_PROCESS, str(root), folder)
+        self._lister = Companion(_PROCESS, str(root), folder, forks=forks)
 
     def take(self, lake: Lake, folder: str, since: date | None) -> Iterator[BronzeFile] | None:
         """The files, where it is this that was listed, and nobody has taken it."""

@@ -27,10 +27,11 @@ class EarlyStart:
 _begun: list[EarlyStart] = []
 
 
-def begin(arguments: Sequence[str]) -> None:
+def begin(arguments: Sequence[str], *, forks: bool = False) -> None:
     """Begin as the arguments of `synapse ingest` say, as far as they are understood here.
 
-    The command itself says what is wrong with them, and ends what it cannot use.
+    The command itself says what is wrong with them, and ends what it cannot use. forks: this
+    process has done nothing else yet, so it may be copied (companion.py).
     """
     if "--help" in arguments:
         return
@@ -38,7 +39,7 @@ def begin(arguments: Sequence[str]) -> None:
         settings = Settings.load(lake=_lake_of(arguments))
     except SynapseError:
         return
-    _begun.append(_start(settings, "--recent" in arguments))
+    _begun.append(_start(settings, "--recent" in arguments, forks=forks))
 
 
 def take(settings: Settings, *, recent: bool) -> EarlyStart:
@@ -51,10 +52,10 @@ def take(settings: Settings, *, recent: bool) -> EarlyStart:
     return _start(settings, recent)
 
 
-def _start(settings: Settings, recent: bool) -> EarlyStart:
+def _start(settings: Settings, recent: bool, *, forks: bool = False) -> EarlyStart:
     moment = datetime.now(UTC)
     readers = Readers(settings.processes)
-    readers.start_early(settings.lake, lists=not recent)
+    readers.start_early(settings.lake, lists=not recent, forks=forks)
     return EarlyStart(settings, readers, moment)
 
 

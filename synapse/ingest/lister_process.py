@@ -1,7 +1,4 @@
-"""What lists a folder for an ingest: `python -m synapse.ingest.lister_process FD ROOT FOLDER`.
-
-FD is one end of a channel (companion.py). See early_listing.py.
-"""
+"""What lists a folder for an ingest (early_listing.py), as a companion does: companion.py."""
 
 from __future__ import annotations
 
@@ -10,6 +7,7 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from queue import Queue
 from threading import Thread
@@ -26,7 +24,12 @@ _WAITING = 100
 Piece = Listed | Finished | Failure
 
 
-def main(descriptor: int, root: Path, folder: str) -> None:
+def load() -> Callable[[int, str, str], None]:
+    """See companion.py."""
+    return main
+
+
+def main(descriptor: int, root: str, folder: str) -> None:
     """List until all is told, or the ingest hangs up."""
     # Ctrl-C reaches every process of a terminal; the ingest says what to do.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -34,7 +37,7 @@ def main(descriptor: int, root: Path, folder: str) -> None:
     channel = Channel(socket.socket(fileno=descriptor))
     pieces: Queue[Piece] = Queue(_WAITING)
     # On a thread: it need not wait for an ingest that is not ready to take what there is.
-    Thread(target=_list, args=(LocalLake(root), folder, pieces), daemon=True).start()
+    Thread(target=_list, args=(LocalLake(Path(root)), folder, pieces), daemon=True).start()
     try:
         while True:
             piece = pieces.get()
@@ -60,4 +63,4 @@ def _list(lake: LocalLake, folder: str, pieces: Queue[Piece]) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), Path(sys.argv[2]), sys.argv[3])
+    main(int(sys.argv[1]), *sys.argv[2:])

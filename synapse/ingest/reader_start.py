@@ -1,23 +1,23 @@
-"""Starts a process that reads small files: `python -m synapse.ingest.reader_start FD`.
+"""Starts a process that reads small files (readers.py), as a companion does: companion.py.
 
-FD is one end of a socket pair (readers.py). Apart from what the process does, which both ends must
-know by the same name.
+Apart from what the process does, which is to be loaded only after Arrow.
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 
 from synapse.lean_arrow import load_lean_arrow
 
 
-def start() -> None:
-    """Load what reading needs, and read."""
+def load() -> Callable[[int], None]:
+    """Load what reading needs; return what reads."""
     load_lean_arrow()  # which is half of the start of a process that never uses the rest
     from synapse.ingest.reader_process import main
 
-    main(int(sys.argv[1]))
+    return main
 
 
 if __name__ == "__main__":
-    start()
+    load()(int(sys.argv[1]))

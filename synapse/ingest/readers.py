@@ -50,18 +50,18 @@ class Readers:
         """Nothing more to do: the processes start when they are needed."""
         return self
 
-    def start_early(self, lake: Path, *, lists: bool = False) -> None:
+    def start_early(self, lake: Path, *, lists: bool = False, forks: bool = False) -> None:
         """Start the processes before this one has loaded what it needs, if there may be much to do.
 
         How many files the newest folders of the lake hold is a guess, which costs a third of a
         second of a processor where none of them is new. lists: all of a topic is to be listed, for
-        which one more process is started.
+        which one more process is started. forks: as of a Companion.
         """
         topic = _topic_of_many(lake)
         if topic is not None and self._others:
             if lists:
-                self._listing = EarlyListing(lake, f"{TOPICS_ROOT}/{topic}")
-            self._start()
+                self._listing = EarlyListing(lake, f"{TOPICS_ROOT}/{topic}", forks=forks)
+            self._start(forks)
 
     def listed(self, lake: Lake, folder: str, since: date | None) -> Iterator[BronzeFile]:
         """What the lake lists, from where it may have been listed already."""
@@ -116,8 +116,8 @@ class Readers:
         while waiting:
             yield _result(waiting.popleft())
 
-    def _start(self) -> None:
-        self._readers = [_Reader() for _ in range(self._others)]
+    def _start(self, forks: bool = False) -> None:
+        self._readers = [_Reader(forks) for _ in range(self._others)]
 
 
 def _topic_of_many(lake: Path) -> str | None:
@@ -148,8 +148,8 @@ def _result(one: _Reader | ReadResult) -> ReadResult:
 class _Reader(Companion):
     """A process that reads. jobs: how many it has not given back."""
 
-    def __init__(self) -> None:
-        super().__init__(_PROCESS)
+    def __init__(self, forks: bool) -> None:
+        super().__init__(_PROCESS, forks=forks)
         self.jobs = 0
 
     def begin(self, job: ReadJob) -> None:

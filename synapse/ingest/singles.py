@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from hashlib import sha256
+from itertools import repeat
 
 import orjson
 
@@ -37,7 +38,7 @@ def read_singles(
 ) -> tuple[Marks, list[Rowset]] | None:
     """What became of the files, and their rows; None where one of them needs a closer look."""
     paths = [file.path for file in files]
-    if not all(path.endswith(_SUFFIXES) for path in paths):
+    if not all(map(str.endswith, paths, repeat(_SUFFIXES))):
         return None
     try:
         values = [

@@ -8,7 +8,7 @@ from sqlalchemy.engine import Connection, Dialect
 from synapse.ingest import tables as t
 from synapse.ingest.versions import Version
 
-_NAMES = 256  # below every engine's limit of parameters
+_NAMES = 512  # as many as a job has files; below every engine's limit of parameters
 
 
 class VersionQuery:

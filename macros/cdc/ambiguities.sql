@@ -2,13 +2,12 @@
    Per table the keys of newly landed changes are looked at again, so an hourly run does not scan what
    it has seen. A key without ties is named without a count, which removes what it may have had. #}
 {% macro cdc_ambiguities(table_names, source_name='dms_synapse') -%}
-    {%- set bases = {} -%}
     {%- set base_names = [] -%}
     {%- set followers = [] -%}
     {%- for table_name in table_names -%}
         {%- do base_names.append('base_dms__' ~ table_name) -%}
-        {%- do bases.update({table_name: ref(base_names[-1])}) -%}
         {%- do followers.append('ops_cdc_ambiguities.' ~ table_name) -%}
+        {%- do ref(base_names[-1]) -%} {#- what dbt finds a model to depend on while it parses -#}
     {%- endfor -%}
     {{- config(
         materialized='incremental',
@@ -20,13 +19,12 @@
     ) -}}
     {%- if not execute -%}{%- do return('select 1 as placeholder') -%}{%- endif -%}
     {%- set selects = [] -%}
-    {%- for table_name, base in bases.items() -%}
-        {%- set follower = followers[loop.index0] -%}
-        {%- set scope = pending_scope(base_names[loop.index0], follower) -%}
+    {%- for table_name in table_names -%}
+        {%- set base_name, follower = base_names[loop.index0], followers[loop.index0] -%}
+        {%- set scope = pending_scope(base_name, follower) -%}
         {%- if scope != 'none' -%}
-            {%- do selects.append(
-                cdc_ties(cdc_table(table_name, source_name), base, follower, scope)
-            ) -%}
+            {%- set table = cdc_table(table_name, source_name) -%}
+            {%- do selects.append(cdc_ties(table, ref(base_name), follower, scope)) -%}
         {%- endif -%}
     {%- endfor -%}
     {%- if selects | length == 0 -%}

@@ -47,27 +47,27 @@
 {% macro mark_changes_seen(facts, reader, logs) -%}
     insert into {{ ops_relation('fact_changes_seen') }}
     {%- if logs %}
-    select distinct
-        {{ sql_text(reader) }} as reader,
-        fact_changes.model,
-        fact_changes.change_id
-    from {{ ops_relation('fact_changes') }} as fact_changes
-    where fact_changes.model = {{ sql_text(reader) }}
-        and {{ change_is_unseen('fact_changes') }}
+    {{ changes_to_mark([reader], reader) }}
     {%- endif %}
     {%- if logs and facts %}
     union all
     {%- endif %}
     {%- if facts %}
+    {{ changes_to_mark(facts, reader) }}
+        and not {{ change_is_unseen('fact_changes') }}
+    {%- endif %}
+{%- endmacro %}
+
+
+{# A select: what the reader has not seen of the changes that models logged. #}
+{% macro changes_to_mark(models, reader) -%}
     select distinct
         {{ sql_text(reader) }} as reader,
         fact_changes.model,
         fact_changes.change_id
     from {{ ops_relation('fact_changes') }} as fact_changes
-    where fact_changes.model in ({{ sql_texts(facts) }})
+    where fact_changes.model in ({{ sql_texts(models) }})
         and {{ change_is_unseen('fact_changes', reader) }}
-        and not {{ change_is_unseen('fact_changes') }}
-    {%- endif %}
 {%- endmacro %}
 
 

@@ -3,7 +3,8 @@
    only lie, as is_in_bounds takes it. pointer: with each row's `_pointer`, which base models have.
    Fails without: DuckDB decodes every column of every row before it joins, at ten million rows ten
    times the work of looking the keys up in the key column alone and then reading only the rows
-   found. Trino filters its scan by the join's keys itself and has no row ids. #}
+   found. What `alike` is at least rules out most blocks before a key is read: what lands is newer than
+   nearly all there is. Trino filters its scan by the join's keys itself and has no row ids. #}
 {% macro rows_of_keys(relation, keys, among, columns, alike=[], bounds=none, pointer=true) -%}
     {{ return(adapter.dispatch('rows_of_keys', 'synapse')(
         relation, keys, among, columns, alike, bounds, pointer
@@ -24,6 +25,12 @@ where whole.rowid in (
     select narrow.rowid
     from {{ relation }} as narrow
     where {{ keys_are_among('narrow', keys, among, alike) | indent(4) }}
+        {%- for column in alike %}
+        and (
+            narrow.{{ column }} >= (select min({{ among }}.{{ column }}) from {{ among }})
+            or narrow.{{ column }} is null
+        )
+        {%- endfor %}
 )
 {%- endmacro %}
 

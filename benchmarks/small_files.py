@@ -104,14 +104,14 @@ class Contender:
         """Run to the end, or for `limit` seconds."""
         self.prepare()
         before, began = processor_seconds(), time.perf_counter()
-        process = self._start()
+        process, is_stopped = self._start(), False
         try:
             process.wait(limit)
         except psutil.TimeoutExpired:
+            is_stopped = True
             process.kill()
             process.wait()
         seconds = time.perf_counter() - began
-        is_stopped = limit is not None and seconds >= limit
         if not is_stopped:
             self._require_success(process)
         return Measured(seconds, processor_seconds() - before, is_stopped)

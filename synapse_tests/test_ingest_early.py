@@ -17,6 +17,7 @@ from synapse.ingest.early_listing import EarlyListing
 from synapse.lake import LocalLake
 from synapse.settings import Settings
 from synapse_tests.ingest_lake import EVENTS, Lake, new_lake
+from synapse_tests.killed_run import survivors
 from synapse_tests.test_ingest_readers import MANY, landed
 
 TOPIC = "bronze/kconnect/topics/app-events"
@@ -177,6 +178,7 @@ def begun_in_a_process(lake: Path, then: str) -> subprocess.CompletedProcess[str
         check=False,
         timeout=60,
         env=os.environ | {"SYNAPSE_PROCESSES": "3"},
+        start_new_session=True,
     )
 
 
@@ -202,22 +204,13 @@ print(any(child.is_running() for child in children))
 def test_copies_end_with_the_process_that_was_killed(tmp_path: Path) -> None:
     lake = landed(new_lake(tmp_path), MANY)
     then = """
-print(*(child.pid for child in children), flush=True)
+print(os.getpid(), len(children), flush=True)
 os.kill(os.getpid(), 9)
 """
     done = begun_in_a_process(lake.root, then)
-    pids = [int(pid) for pid in done.stdout.split()]
-    assert len(pids) == 3, done.stderr
-    _, alive = psutil.wait_procs([psutil.Process(pid) for pid in pids if is_alive(pid)], timeout=20)
-    assert not alive
-
-
-def is_alive(pid: int) -> bool:
-    """Whether a process of that number is there, and more than an entry nobody has read."""
-    try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
+    session, count = map(int, done.stdout.split())
+    assert count == 3, done.stderr
+    assert not survivors(session, 20)
 
 
 def test_a_copy_that_is_killed_is_told(tmp_path: Path) -> None:

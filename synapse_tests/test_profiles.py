@@ -14,7 +14,7 @@ PROJECT = Path(__file__).parent.parent
 def targets(path: str) -> dict[str, Any]:
     """The outputs of the only profile of a file."""
     profiles = yaml.safe_load((PROJECT / path).read_text("utf-8"))
-    (profile,) = (profiles[name] for name in profiles if name != "config")
+    (profile,) = profiles.values()
     outputs: dict[str, Any] = profile["outputs"]
     return outputs
 

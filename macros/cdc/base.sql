@@ -185,7 +185,7 @@ known as (
 
         {{ rows_of_keys(
             this, table.key, 'landed_keys', ['_change_id'] + (table.key[:1] if ranges is not none else []),
-            alike=['_committed_at']
+            alike='_committed_at'
         ) | indent(8) }}
 
     ) as of_landed_keys

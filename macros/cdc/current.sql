@@ -79,8 +79,10 @@ ends as (
         last_changes._source_file,
         last_changes._ingested_at
     from states as ended
-    inner join {{ rows_at(base, ['select states._pointer from states'] if scope == 'some' else [])
-        | indent(4) }} as last_changes
+    inner join {{ (
+        rows_at(base, ['select states._pointer from states']) if scope == 'some'
+        else every_row_of(base)
+    ) | indent(4) }} as last_changes
         on ended._pointer = last_changes._pointer
     where ended._stage = 0
         or ended._values_pointer is null
@@ -100,8 +102,8 @@ select
         as {{ name }}{{ ',' if not loop.last }}
     {%- endfor %}
 from states
-left join {{ rows_at(base, cdc_values_pointers() if scope == 'some' else []) }}
-    as valued
+left join {{ rows_at(base, cdc_values_pointers()) if scope == 'some'
+    else every_row_of(base, for_most=true) }} as valued
     on states._values_pointer = valued._pointer
 left join ends
     on {{ cdc_key_match(table, 'states', 'ends') }}

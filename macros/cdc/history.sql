@@ -163,7 +163,8 @@ select
     valued._source_file,
     valued._ingested_at
 from versions
-inner join {{ rows_at(base, cdc_versions_to_insert(continues) if scope == 'some' else []) }} as valued
+inner join {{ rows_at(base, cdc_versions_to_insert(continues)) if scope == 'some'
+    else every_row_of(base, for_most=true) }} as valued
     on versions._pointer = valued._pointer
 {%- if continues %}
 where versions._is_new

@@ -73,7 +73,7 @@ weighed as (
         heavy._change_id,
         {{ 'heavy.updated_at' if has_updated_at else 'cast(null as timestamp)' }} as _updated_at,
         {{ cdc_row_hash(table.columns, 'heavy') | indent(8) }} as _row_hash
-    from {{ rows_at(base) | indent(4) }} as heavy
+    from {{ every_row_of(base) | indent(4) }} as heavy
     where heavy._pointer in (
 
         select light._pointer

@@ -1,11 +1,10 @@
 {# A select of columns of all rows of a table whose key is among those of a CTE (which may repeat keys),
-   and, with `alike`, whose further columns equal the CTE's (NULL equals NULL). bounds: where such rows can
-   only lie, as is_in_bounds takes it. pointer: with each row's `_pointer`, which base models have.
+   and, with `alike`, whose column of that name equals the CTE's (NULL equals NULL). bounds: where such rows
+   can only lie, as is_in_bounds takes it. pointer: with each row's `_pointer`, which base models have.
    Fails without: DuckDB decodes every column of every row before it joins, at ten million rows ten
-   times the work of looking the keys up in the key column alone and then reading only the rows
-   found. What `alike` is at least rules out most blocks before a key is read: what lands is newer than
-   nearly all there is. Trino filters its scan by the join's keys itself and has no row ids. #}
-{% macro rows_of_keys(relation, keys, among, columns, alike=[], bounds=none, pointer=true) -%}
+   times the work of looking the keys up in the key column alone and then reading only the rows found.
+   Trino filters its scan by the join's keys itself and has no row ids. #}
+{% macro rows_of_keys(relation, keys, among, columns, alike=none, bounds=none, pointer=true) -%}
     {{ return(adapter.dispatch('rows_of_keys', 'synapse')(
         relation, keys, among, columns, alike, bounds, pointer
     )) }}
@@ -18,19 +17,47 @@ where {{ keys_are_among('whole', keys, among, alike) }}
     and {{ is_in_bounds('whole', bounds) }}
 {%- endmacro %}
 
+{# What a scan is filtered by, DuckDB makes of the other side of its join. Of up to as many row ids as
+   the profile's dynamic_or_filter_threshold it names each, so that of rows that lie anywhere only
+   their blocks are read; of more, the least and a sieve that looks at every row after it. The rows of
+   a delta are a few old ones and many that lie together, so the first ones are looked up by themselves.
+   What `alike` is at least rules out most blocks before a key is read, since what lands is newer than
+   nearly all there is; said as one condition with `or` it rules out none. #}
 {% macro duckdb__rows_of_keys(relation, keys, among, columns, alike, bounds, pointer) -%}
+with found as materialized (
+
+    select narrow.rowid as row_id
+    from {{ relation }} as narrow
+    where {{ keys_are_among('narrow', keys, among, alike) | indent(4) }}
+    {%- if alike is not none %}
+        and narrow.{{ alike }} >= (select min({{ among }}.{{ alike }}) from {{ among }})
+    union all
+    select narrow.rowid as row_id
+    from {{ relation }} as narrow
+    where {{ keys_are_among('narrow', keys, among, alike) | indent(4) }}
+        and narrow.{{ alike }} is null
+    {%- endif %}
+
+),
+
+-- The last of those that are looked up by themselves.
+edge as materialized (
+
+    select max(first_found.row_id) as row_id
+    from (select found.row_id from found order by found.row_id limit 1500) as first_found
+
+)
+
 {{ columns_of_whole(columns, pointer) }}
 from {{ relation }} as whole
 where whole.rowid in (
-    select narrow.rowid
-    from {{ relation }} as narrow
-    where {{ keys_are_among('narrow', keys, among, alike) | indent(4) }}
-        {%- for column in alike %}
-        and (
-            narrow.{{ column }} >= (select min({{ among }}.{{ column }}) from {{ among }})
-            or narrow.{{ column }} is null
-        )
-        {%- endfor %}
+    select found.row_id from found where found.row_id <= (select edge.row_id from edge)
+)
+union all
+{{ columns_of_whole(columns, pointer) }}
+from {{ relation }} as whole
+where whole.rowid in (
+    select found.row_id from found where found.row_id > (select edge.row_id from edge)
 )
 {%- endmacro %}
 
@@ -47,8 +74,8 @@ select
 {%- endmacro %}
 
 
-{# SQL: the row's key, and the columns of `alike`, are those of a row of a CTE. #}
-{% macro keys_are_among(qualifier, keys, among, alike=[]) -%}
+{# SQL: the row's key, and the column `alike`, are those of a row of a CTE. #}
+{% macro keys_are_among(qualifier, keys, among, alike=none) -%}
 exists (
     select 1
     from {{ among }}
@@ -56,9 +83,9 @@ exists (
         {%- for key in keys %}
         {{ 'and ' if not loop.first }}{{ among }}.{{ key }} = {{ qualifier }}.{{ key }}
         {%- endfor %}
-        {%- for column in alike %}
-        and {{ is_same(among ~ '.' ~ column, qualifier ~ '.' ~ column) }}
-        {%- endfor %}
+        {%- if alike is not none %}
+        and {{ is_same(among ~ '.' ~ alike, qualifier ~ '.' ~ alike) }}
+        {%- endif %}
 )
 {%- endmacro %}
 
@@ -102,27 +129,19 @@ exists (
 {%- endmacro %}
 
 
-{# A relation that holds at least the rows of a base model that some selects of pointers name (all of
-   its rows where there are none), whole and with their `_pointer`; the caller joins on it. No two
-   selects may name one row.
-   Fails without: as rows_of_keys; on Trino the table itself. DuckDB finds rows by a filter that lets one
-   in a hundred others through, over all blocks between the first and the last: rows that lie
-   together are better named by a select of their own. #}
-{% macro rows_at(relation, pointers=[]) -%}
+{# A relation that holds at least the rows of a base model that some selects of pointers name, whole and
+   with their `_pointer`; the caller joins on it. No two selects may name one row.
+   Fails without: as rows_of_keys; on Trino the table itself. Each select is one of rows that lie
+   together, and says between which: of few, DuckDB asks of each block whether it holds one of them. #}
+{% macro rows_at(relation, pointers) -%}
     {{ return(adapter.dispatch('rows_at', 'synapse')(relation, pointers)) }}
 {%- endmacro %}
 
 {% macro default__rows_at(relation, pointers) -%}
-(
-    select
-        whole.*,
-        {{ row_pointer('whole') }} as _pointer
-    from {{ relation }} as whole
-)
+    {{ every_row_of(relation) }}
 {%- endmacro %}
 
 {% macro duckdb__rows_at(relation, pointers) -%}
-{%- if pointers | length == 0 -%}{{ default__rows_at(relation, pointers) }}{%- else -%}
 (
     {%- for selected in pointers %}
     {{ 'union all' if not loop.first }}
@@ -130,10 +149,35 @@ exists (
         whole.*,
         {{ row_pointer('whole') }} as _pointer
     from {{ relation }} as whole
-    where whole.rowid in (
-        {{ selected | indent(8) }}
-    )
+    where whole.rowid in ({{ selected }})
+        and whole.rowid >= (select min(named._pointer) from ({{ selected }}) as named)
+        and whole.rowid <= (select max(named._pointer) from ({{ selected }}) as named)
     {%- endfor %}
 )
-{%- endif -%}
+{%- endmacro %}
+
+
+{# The same of all rows of a base model. for_most: the caller joins most of them.
+   Fails without: DuckDB sieves what it scans by the other side of its join, row by row, which costs more
+   than it saves where most rows pass; of an expression it does not. #}
+{% macro every_row_of(relation, for_most=false) -%}
+    {{ return(adapter.dispatch('every_row_of', 'synapse')(relation, for_most)) }}
+{%- endmacro %}
+
+{% macro default__every_row_of(relation, for_most) -%}
+(
+    select
+        whole.*,
+        {{ row_pointer('whole') }} as _pointer
+    from {{ relation }} as whole
+)
+{%- endmacro %}
+
+{% macro duckdb__every_row_of(relation, for_most) -%}
+(
+    select
+        whole.*,
+        {{ row_pointer('whole') }}{{ ' + 0' if for_most and not is_unit_test() }} as _pointer
+    from {{ relation }} as whole
+)
 {%- endmacro %}

@@ -24,7 +24,7 @@ where {{ keys_are_among('whole', keys, among, alike) }}
    What `alike` is at least rules out most blocks before a key is read, since what lands is newer than
    nearly all there is; said as one condition with `or` it rules out none. #}
 {% macro duckdb__rows_of_keys(relation, keys, among, columns, alike, bounds, pointer) -%}
-with found as materialized (
+with rows_found as materialized (
 
     select narrow.rowid as row_id
     from {{ relation }} as narrow
@@ -41,23 +41,27 @@ with found as materialized (
 ),
 
 -- The last of those that are looked up by themselves.
-edge as materialized (
+early_edge as materialized (
 
-    select max(first_found.row_id) as row_id
-    from (select found.row_id from found order by found.row_id limit 1500) as first_found
+    select max(early.row_id) as row_id
+    from (select rows_found.row_id from rows_found order by rows_found.row_id limit 1500) as early
 
 )
 
 {{ columns_of_whole(columns, pointer) }}
 from {{ relation }} as whole
 where whole.rowid in (
-    select found.row_id from found where found.row_id <= (select edge.row_id from edge)
+    select rows_found.row_id
+    from rows_found
+    where rows_found.row_id <= (select early_edge.row_id from early_edge)
 )
 union all
 {{ columns_of_whole(columns, pointer) }}
 from {{ relation }} as whole
 where whole.rowid in (
-    select found.row_id from found where found.row_id > (select edge.row_id from edge)
+    select rows_found.row_id
+    from rows_found
+    where rows_found.row_id > (select early_edge.row_id from early_edge)
 )
 {%- endmacro %}
 

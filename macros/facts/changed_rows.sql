@@ -24,7 +24,7 @@ select * from {{ computed }}
     {%- set columns = model.columns.values() | list -%}
     {#- Of a few rows, only those that they would replace are read whole. #}
     {%- set existing = this if scope == 'all' else '(' ~ rows_of_keys(
-        this, keys, computed, columns | map(attribute='name') | select('in', stored)
+        this, keys, computed, columns | map(attribute='name') | select('in', stored) | list
     ) ~ ')' -%}
 select
     {%- for column in columns %}

@@ -48,21 +48,16 @@ early_edge as materialized (
 
 )
 
+{% for side in ['<=', '>'] -%}
+{{ 'union all' if not loop.first }}
 {{ columns_of_whole(columns, pointer) }}
 from {{ relation }} as whole
 where whole.rowid in (
     select rows_found.row_id
     from rows_found
-    where rows_found.row_id <= (select early_edge.row_id from early_edge)
+    where rows_found.row_id {{ side }} (select early_edge.row_id from early_edge)
 )
-union all
-{{ columns_of_whole(columns, pointer) }}
-from {{ relation }} as whole
-where whole.rowid in (
-    select rows_found.row_id
-    from rows_found
-    where rows_found.row_id > (select early_edge.row_id from early_edge)
-)
+{% endfor %}
 {%- endmacro %}
 
 
@@ -161,27 +156,29 @@ exists (
 {%- endmacro %}
 
 
-{# The same of all rows of a base model. for_most: the caller joins most of them.
+{# The same of all rows of a base model. for_most: the caller joins most of them. #}
+{% macro every_row_of(relation, for_most=false) -%}
+(
+    select
+        whole.*,
+        {{ unsieved(row_pointer('whole')) if for_most else row_pointer('whole') }} as _pointer
+    from {{ relation }} as whole
+)
+{%- endmacro %}
+
+
+{# SQL: a pointer by which a join does not sieve the scan that it comes from.
    Fails without: DuckDB sieves what it scans by the other side of its join, row by row, which costs more
    than it saves where most rows pass; of an expression it does not. #}
-{% macro every_row_of(relation, for_most=false) -%}
-    {{ return(adapter.dispatch('every_row_of', 'synapse')(relation, for_most)) }}
+{% macro unsieved(pointer) -%}
+    {{ return(adapter.dispatch('unsieved', 'synapse')(pointer)) }}
 {%- endmacro %}
 
-{% macro default__every_row_of(relation, for_most) -%}
-(
-    select
-        whole.*,
-        {{ row_pointer('whole') }} as _pointer
-    from {{ relation }} as whole
-)
+{% macro default__unsieved(pointer) -%}
+    {{ pointer }}
 {%- endmacro %}
 
-{% macro duckdb__every_row_of(relation, for_most) -%}
-(
-    select
-        whole.*,
-        {{ row_pointer('whole') }}{{ ' + 0' if for_most and not is_unit_test() }} as _pointer
-    from {{ relation }} as whole
-)
+{# A unit test's pointers are texts. #}
+{% macro duckdb__unsieved(pointer) -%}
+    {{ pointer }}{{ ' + 0' if not is_unit_test() }}
 {%- endmacro %}

@@ -219,6 +219,29 @@ def test_what_cannot_be_interrupted_is_ended() -> None:
     assert "did not end within" in ended.stderr
 
 
+DEAF = """
+import signal, threading
+from datetime import timedelta
+from synapse.runner.time_limit import stoppable
+def elsewhere():
+    signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
+try:
+    with stoppable(timedelta(seconds=20), lambda _: None) as stop:
+        threading.Timer(0.5, elsewhere).start()
+        threading.Event().wait()
+except KeyboardInterrupt:
+    print(stop.why, flush=True)
+"""
+
+
+def test_a_stop_that_another_thread_was_given_is_heard_by_one_that_waits() -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", DEAF], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert "told to stop" in ended.stdout
+
+
 def test_a_run_that_is_told_to_stop_says_so_in_the_ledger(
     world: tuple[Settings, Path, datetime], tmp_path: Path
 ) -> None:

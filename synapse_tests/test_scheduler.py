@@ -135,6 +135,31 @@ def test_sigterm_in_mid_run_stops_it_and_a_restart_runs_it_again(
     ]
 
 
+DEAF = """
+import signal, sys, threading
+from dataclasses import replace
+from pathlib import Path
+from synapse.schedules import scheduler as module
+from synapse.schedules.load import load_schedules
+from synapse_tests.lakes import lake_settings
+def elsewhere():
+    signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
+module.LOOK_SECONDS = 0.5
+state, folder = sys.argv[1], Path(sys.argv[2])
+settings = replace(lake_settings(folder), state=state)
+say = lambda event, **_: print(event, flush=True)
+module.Scheduler(settings, load_schedules(folder), module.Command(()), say, elsewhere).run()
+"""
+
+
+def test_a_sigterm_that_another_thread_was_given_stops_it_too(tmp_path: Path) -> None:
+    declare(tmp_path, {"name": "tick", "cron": "0 * * * *"})
+    words = [sys.executable, "-c", DEAF, f"sqlite:///{tmp_path / 'state.db'}", str(tmp_path)]
+    ended = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout.splitlines()[-1] == "scheduler stopped"
+
+
 def test_a_killed_scheduler_and_its_killed_run_are_taken_up_by_another(
     store: str, tmp_path: Path, schedulers: list[subprocess.Popen[bytes]]
 ) -> None:

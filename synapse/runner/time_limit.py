@@ -7,12 +7,17 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from io import FileIO
 from types import FrameType
 
+from synapse.runner.heard_signals import heard_signals
+
 _GRACE_SECONDS = 30.0
+_ANSWER_SECONDS = 1.0
+"""So long the main thread is given to answer a SIGTERM before it is sent one of its own."""
 
 
 @dataclass
@@ -61,19 +66,40 @@ def stoppable(
             os._exit(1)
 
     def terminate(_number: int, _frame: FrameType | None) -> None:
+        if stop.was_told:
+            return
         stop.was_told = True
         interrupt("it was told to stop (SIGTERM)")
         raise KeyboardInterrupt
+
+    sending = threading.Lock()
+
+    def insist(told: FileIO) -> None:
+        with told:
+            while number := told.read(1):
+                if number[0] == signal.SIGTERM:
+                    while not stop.was_told and not stop._over.wait(_ANSWER_SECONDS):
+                        send_again()
+
+    def send_again() -> None:
+        with sending:
+            if not stop._over.is_set() and main.ident is not None:
+                signal.pthread_kill(main.ident, signal.SIGTERM)
 
     watch = threading.Timer(limit.total_seconds(), interrupt, [f"it ran out of time ({limit})"])
     watch.daemon = True
     in_main = threading.current_thread() is main
     before = signal.signal(signal.SIGTERM, terminate) if in_main else None
     watch.start()
-    try:
-        yield stop
-    finally:
-        stop._over.set()
-        watch.cancel()
+    with ExitStack() as listening:
         if in_main:
-            signal.signal(signal.SIGTERM, before)
+            told = listening.enter_context(heard_signals())
+            threading.Thread(target=insist, args=(told,), daemon=True).start()
+        try:
+            yield stop
+        finally:
+            with sending:
+                stop._over.set()
+            watch.cancel()
+            if in_main:
+                signal.signal(signal.SIGTERM, before)

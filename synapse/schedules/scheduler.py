@@ -21,6 +21,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.base import BaseTrigger
 
 from synapse.runner.error_class import error_class
+from synapse.runner.heard_signals import heard_signals
 from synapse.runner.lease import is_held
 from synapse.runner.plan import leases
 from synapse.runner.run_ledger import RunLedger
@@ -100,8 +101,6 @@ class Scheduler:
 
     def run(self) -> None:
         """Work until SIGTERM or SIGINT; what runs then is told to stop and waited for."""
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: self._stop.set())
         # A sweep that finds the one before at work is no news: it is what the lock is for.
         logging.getLogger("apscheduler").setLevel(logging.ERROR)
         executor = ThreadPoolExecutor(len(self._schedules.by_name))
@@ -125,9 +124,14 @@ class Scheduler:
             clock.add_job(
                 self._look_after, "interval", seconds=LOOK_SECONDS, executor="besides", id="look"
             )
-        clock.start()
-        self._say("scheduler started", schedules=list(self._schedules.by_name))
-        self._stop.wait()
+        with heard_signals() as told:
+            for number in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(number, lambda *_: None)
+            clock.start()
+            self._say("scheduler started", schedules=list(self._schedules.by_name))
+            told.read(1)
+            self._stop.set()
+        told.close()
         self._say("scheduler stopping", running=len(self._children))
         clock.shutdown(wait=True)
         self._engine.dispose()

@@ -244,7 +244,7 @@ from (
             else upper(trim(cast(landed.{{ table.op_column }} as varchar)))
         end as _op,
         accepted.epoch as _epoch,
-        nullif(trim(cast(landed.{{ table.sequence_column }} as varchar)), '') as _change_seq,
+        {{ cdc_landed_sequence(table, 'landed') | indent(8) }} as _change_seq,
         {{ cdc_committed_at(table, 'landed') }} as _committed_at,
         landed._source_file,
         accepted.ingested_at as _ingested_at
@@ -263,6 +263,14 @@ from (
 {# SQL: commit time of a landed row. #}
 {% macro cdc_committed_at(table, qualifier) -%}
     {{ utc_timestamp_of_text(qualifier ~ '.' ~ table.commit_column) }}
+{%- endmacro %}
+
+
+{# SQL: sequence of a landed row, NULL where it has none. Blanks are looked for first: to trim a text,
+   DuckDB asks of each character what Unicode says of it. #}
+{% macro cdc_landed_sequence(table, qualifier) -%}
+    {%- set text = 'cast(' ~ qualifier ~ '.' ~ table.sequence_column ~ ' as varchar)' -%}
+nullif(case when {{ text }} like '% %' then trim({{ text }}) else {{ text }} end, '')
 {%- endmacro %}
 
 

@@ -71,6 +71,9 @@ ends as (
 
     select
         {{ cdc_keys(table, 'ended') }},
+        ended._values_pointer,
+        ended._op,
+        ended._epoch,
         case when ended._stage > 0 then last_changes._change_seq end as _change_seq,
         case
             when ended._stage > 0 then last_changes._committed_at
@@ -89,6 +92,79 @@ ends as (
         or ended._values_pointer <> ended._pointer
 
 )
+{%- if scope == 'all' %},
+
+-- What became of changes of the keys that had to be ordered: their values are not their state's, or they
+-- are and the key has an end.
+verdicts as (
+
+    select
+        of_ordered._pointer,
+        true as _is_superseded,
+        cast(null as varchar) as _op,
+        cast(null as bigint) as _epoch,
+        cast(null as varchar) as _change_seq,
+        cast(null as timestamp) as _committed_at,
+        cast(null as varchar) as _source_file,
+        cast(null as timestamp) as _ingested_at
+    from (
+
+        select ordered_plainly._pointer
+        from {{ cdc_plainly_ordered(table) | indent(8) }} as ordered_plainly
+        union all
+        {{ cdc_pointers_of_chosen(table, base) | indent(8) }}
+
+    ) as of_ordered
+    left join states
+        on of_ordered._pointer = states._values_pointer
+    where states._values_pointer is null
+    union all
+    select
+        ends._values_pointer as _pointer,
+        false as _is_superseded,
+        ends._op,
+        ends._epoch,
+        ends._change_seq,
+        ends._committed_at,
+        ends._source_file,
+        ends._ingested_at
+    from ends
+    where ends._values_pointer is not null
+
+)
+
+select
+    {%- for column in table.columns %}
+    valued.{{ column.name }},
+    {%- endfor %}
+    coalesce(verdicts._op, valued._op) = 'D' as _is_deleted,
+    coalesce(verdicts._op, valued._op) as _op,
+    coalesce(
+        verdicts._epoch,
+        {{ cdc_placed_epoch(cdc_epochs(table), 'valued._epoch', 'valued._committed_at') | indent(8) }}
+    ) as _epoch,
+    {{- cdc_last_words('verdicts') }}
+from {{ every_row_of(base, for_most=true) }} as valued
+left join verdicts
+    on valued._pointer = verdicts._pointer
+where not coalesce(verdicts._is_superseded, valued._op = 'T')
+union all
+-- Keys of which no values are known.
+select
+    {%- for column in table.columns %}
+    {% if column.name in table.key %}ends.{{ column.name }}{% else -%}
+    cast(null as {{ column.data_type }}) as {{ column.name }}{% endif %},
+    {%- endfor %}
+    ends._op = 'D' as _is_deleted,
+    ends._op,
+    ends._epoch,
+    ends._change_seq,
+    ends._committed_at,
+    ends._source_file,
+    ends._ingested_at
+from ends
+where ends._values_pointer is null
+{%- else %}
 
 select
     {%- for column in table.columns %}
@@ -97,35 +173,23 @@ select
     states._op = 'D' as _is_deleted,
     states._op,
     states._epoch,
-    {%- for name in ['_change_seq', '_committed_at', '_source_file', '_ingested_at'] %}
-    case when ends.{{ table.key[0] }} is null then valued.{{ name }} else ends.{{ name }} end
-        as {{ name }}{{ ',' if not loop.last }}
-    {%- endfor %}
+    {{- cdc_last_words('ends') }}
 from states
-left join {{ rows_at(base, cdc_values_pointers()) if scope == 'some'
-    else every_row_of(base, for_most=true) }} as valued
+left join {{ rows_at(base, cdc_values_pointers()) }} as valued
     on states._values_pointer = valued._pointer
 left join ends
     on {{ cdc_key_match(table, 'states', 'ends') }}
-{%- if scope == 'all' %}
-union all
-select
-    {%- for column in table.columns %}
-    lone_changes.{{ column.name }},
-    {%- endfor %}
-    lone_changes._op = 'D' as _is_deleted,
-    lone_changes._op,
-    lone_changes._epoch,
-    lone_changes._change_seq,
-    lone_changes._committed_at,
-    lone_changes._source_file,
-    lone_changes._ingested_at
-from (
-
-    {{ cdc_lone(table, base) | indent }}
-
-) as lone_changes
 {%- endif %}
+{%- endmacro %}
+
+
+{# SQL: the columns that say where a state comes from: of the key's end where it has one, else of the
+   change whose values it holds. #}
+{% macro cdc_last_words(ends) -%}
+    {%- for name in ['_change_seq', '_committed_at', '_source_file', '_ingested_at'] %}
+    case when {{ ends }}._op is null then valued.{{ name }} else {{ ends }}.{{ name }} end
+        as {{ name }}{{ ',' if not loop.last }}
+    {%- endfor %}
 {%- endmacro %}
 
 

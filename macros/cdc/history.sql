@@ -138,19 +138,58 @@ versions as (
         bounded._valid_to
     from bounded
     where bounded._op <> 'D'
-    {%- if scope == 'all' %}
-    union all
+
+)
+{%- if scope == 'all' %},
+
+-- What became of each change of the keys that had to be ordered.
+verdicts as (
+
     select
-        {{ cdc_keys(table, 'ordered_plainly') }},
         ordered_plainly._pointer,
+        ordered_plainly._op <> 'D' as _is_version,
         cast(ordered_plainly._version as bigint) as _version,
         ordered_plainly._happened_at as _valid_from,
         ordered_plainly._next_happened_at as _valid_to
     from {{ cdc_plainly_ordered(table) | indent(4) }} as ordered_plainly
-    where ordered_plainly._op <> 'D'
-    {%- endif %}
+    union all
+    select
+        of_chosen._pointer,
+        versions._pointer is not null as _is_version,
+        versions._version,
+        versions._valid_from,
+        versions._valid_to
+    from (
+
+        {{ cdc_pointers_of_chosen(table, base) | indent(8) }}
+
+    ) as of_chosen
+    left join versions
+        on of_chosen._pointer = versions._pointer
 
 )
+
+select
+    {%- for column in table.columns %}
+    valued.{{ column.name }},
+    {%- endfor %}
+    coalesce(verdicts._version, 1) as _version,
+    verdicts._valid_to is null as _is_current,
+    case
+        when verdicts._pointer is null
+            then {{ cdc_happened_at(
+                cdc_epochs(table), 'valued._epoch', 'valued._committed_at'
+            ) | indent(12) }}
+        else verdicts._valid_from
+    end as _valid_from,
+    verdicts._valid_to,
+    valued._source_file,
+    valued._ingested_at
+from {{ every_row_of(base, for_most=true) }} as valued
+left join verdicts
+    on valued._pointer = verdicts._pointer
+where coalesce(verdicts._is_version, valued._op not in ('D', 'T'))
+{%- else %}
 
 select
     {%- for column in table.columns %}
@@ -163,30 +202,11 @@ select
     valued._source_file,
     valued._ingested_at
 from versions
-inner join {{ rows_at(base, cdc_versions_to_insert(continues)) if scope == 'some'
-    else every_row_of(base, for_most=true) }} as valued
+inner join {{ rows_at(base, cdc_versions_to_insert(continues)) }} as valued
     on versions._pointer = valued._pointer
 {%- if continues %}
 where versions._is_new
 {%- endif %}
-{%- if scope == 'all' %}
-union all
-select
-    {%- for column in table.columns %}
-    lone_changes.{{ column.name }},
-    {%- endfor %}
-    cast(1 as bigint) as _version,
-    true as _is_current,
-    lone_changes._happened_at as _valid_from,
-    cast(null as timestamp) as _valid_to,
-    lone_changes._source_file,
-    lone_changes._ingested_at
-from (
-
-    {{ cdc_lone(table, base) | indent }}
-
-) as lone_changes
-where lone_changes._op <> 'D'
 {%- endif %}
 {%- if is_incremental() %}
 union all

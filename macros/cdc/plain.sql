@@ -1,8 +1,8 @@
 {# CTEs of a rebuild: `several`, the keys with more than one event; `plain`, their changes in order, by what
-   orders changes and nothing else; and `chosen`, the keys for which that is not enough, which go through
-   cdc_ranked: two changes under one order, a key that its row was moved from, that a truncate or a reload
-   swept, and for versions (compares_loads) an instant that is not later than the one before, as that of
-   a second load row is. Ends with a comma.
+   orders changes and nothing else; and `chosen` (`chosen_keys`, each once), the keys for which that is not
+   enough, which go through cdc_ranked: two changes under one order, a key that its row was moved from, that
+   a truncate or a reload swept, and for versions (compares_loads) an instant that is not later than the
+   one before, as that of a second load row is. Ends with a comma.
    Those are few. All others need neither a digest nor a search for ties: one window over narrow rows
    tells their states and versions, and two changes of one order by their equal rank. #}
 {% macro cdc_plain_ctes(table, base, truncate_files, reloads, compares_loads) -%}
@@ -74,6 +74,13 @@ chosen as (
     {{ cdc_keys_left(table, base) | indent }}
 
 ),
+
+chosen_keys as (
+
+    select distinct {{ cdc_keys(table, 'chosen') }}
+    from chosen
+
+),
 {%- endmacro %}
 
 
@@ -83,43 +90,17 @@ chosen as (
     select plain.*
     from plain
     -- Not `not exists`, as above.
-    left join (select distinct {{ cdc_keys(table, 'chosen') }} from chosen) as doubtful_keys
-        on {{ cdc_key_match(table, 'plain', 'doubtful_keys') }}
-    where doubtful_keys.{{ table.key[0] }} is null
+    left join chosen_keys
+        on {{ cdc_key_match(table, 'plain', 'chosen_keys') }}
+    where chosen_keys.{{ table.key[0] }} is null
 )
 {%- endmacro %}
 
 
-{# A select of the base rows of a rebuild that are the only event of their key: `lone`, with their place
-   as ranked rows have it. #}
-{% macro cdc_lone(table, base) -%}
-select
-    lone.*,
-    {{ cdc_place(cdc_epochs(table), 'lone') | indent }}
-from (
-
-    select
-        {%- for name in cdc_column_names(table) %}
-        single.{{ name }},
-        {%- endfor %}
-        single._change_id,
-        single._op,
-        single._epoch as _load_epoch,
-        single._change_seq,
-        single._committed_at,
-        single._source_file,
-        single._ingested_at
-    from {{ base }} as single
-    left join (
-        select {{ cdc_keys(table, 'several') }} from several
-        union distinct
-        select {{ cdc_keys(table, 'chosen') }} from chosen
-    ) as ordered_keys
-        on {{ cdc_key_match(table, 'single', 'ordered_keys') }}
-    where ordered_keys.{{ table.key[0] }} is null
-    {%- if cdc_truncate_files(table) | length > 0 %}
-        and single._op <> 'T'
-    {%- endif %}
-
-) as lone
+{# A select of the pointers of the base rows of a rebuild's chosen keys. #}
+{% macro cdc_pointers_of_chosen(table, base) -%}
+select {{ row_pointer('arrived') }} as _pointer
+from {{ base }} as arrived
+inner join chosen_keys
+    on {{ cdc_key_match(table, 'chosen_keys', 'arrived') }}
 {%- endmacro %}

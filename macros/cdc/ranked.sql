@@ -14,7 +14,7 @@
    files' rows are found by their time of ingest, then one pass over the key column (and one over the
    before images, nearly all NULL) leads to the rows of those keys, of which nothing is read but what
    orders them. In a rebuild ('all') they are the keys that plain.sql leaves; a key with one event needs
-   no order at all, and cdc_lone gives its row as it stands. #}
+   no order at all: its row is taken as it stands. #}
 {% macro cdc_ranked(table, base, base_name, model_name, scope, compares_loads=false) -%}
 {%- set epochs = cdc_epochs(table) -%}
 {%- set reloads = epochs | rejectattr('instant', 'none') | list -%}
@@ -214,13 +214,20 @@ case when {{ qualifier }}._change_seq is null then {{ qualifier }}._committed_at
 {# SQL: epoch, stage (0 absence, 1 load, 2 change) and instant of an event. #}
 {% macro cdc_place(epochs, qualifier, load_epoch='_load_epoch') -%}
 {%- set load_epoch = qualifier ~ '.' ~ load_epoch -%}
-cast({{ cdc_placed_epoch(epochs, load_epoch, qualifier ~ '._committed_at') }} as bigint) as _epoch,
+{%- set committed_at = qualifier ~ '._committed_at' -%}
+cast({{ cdc_placed_epoch(epochs, load_epoch, committed_at) }} as bigint) as _epoch,
 case when {{ load_epoch }} is not null then 1 else 2 end as _stage,
+{{ cdc_happened_at(epochs, load_epoch, committed_at) }} as _happened_at
+{%- endmacro %}
+
+
+{# SQL: the instant of an event. #}
+{% macro cdc_happened_at(epochs, load_epoch, committed_at) -%}
 case
     when {{ load_epoch }} is not null
         then {{ cdc_instant_of(epochs, load_epoch) | indent(8) }}
-    else {{ qualifier }}._committed_at
-end as _happened_at
+    else {{ committed_at }}
+end
 {%- endmacro %}
 
 

@@ -159,7 +159,7 @@ def test_the_command_that_begins_early_takes_every_file(tmp_path: Path) -> None:
 
 
 BEGUN = """
-import os, sys
+import os, sys, time
 from synapse.ingest import early_start
 from synapse.settings import Settings
 early_start.begin(["--lake", sys.argv[1]], forks=True)
@@ -189,8 +189,11 @@ def test_a_fresh_process_is_copied_for_its_companions(tmp_path: Path) -> None:
     then = """
 _, *readers = sorted(children, key=lambda child: child.create_time())
 assert all(child.cmdline() == psutil.Process().cmdline() for child in readers)
-opened = [sorted(os.listdir(f"/proc/{child.pid}/fd"), key=int) for child in readers]
-print([len(one) for one in opened], [os.readlink(f"/proc/{child.pid}/fd/0") for child in readers])
+opened = lambda: [len(os.listdir(f"/proc/{child.pid}/fd")) for child in readers]
+until = time.monotonic() + 20
+while opened() != [4, 4] and time.monotonic() < until:
+    time.sleep(0.05)  # a copy closes what it was not given once it has its turn of the processor
+print(opened(), [os.readlink(f"/proc/{child.pid}/fd/0") for child in readers])
 taken.readers.close()
 print(any(child.is_running() for child in children))
 """

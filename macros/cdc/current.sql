@@ -101,12 +101,9 @@ verdicts as (
     select
         of_ordered._pointer,
         true as _is_superseded,
-        cast(null as varchar) as _op,
-        cast(null as bigint) as _epoch,
-        cast(null as varchar) as _change_seq,
-        cast(null as timestamp) as _committed_at,
-        cast(null as varchar) as _source_file,
-        cast(null as timestamp) as _ingested_at
+        {%- for name, data_type in cdc_columns_of_end() %}
+        cast(null as {{ data_type }}) as {{ name }}{{ ',' if not loop.last }}
+        {%- endfor %}
     from (
 
         select ordered_plainly._pointer
@@ -122,12 +119,9 @@ verdicts as (
     select
         ends._values_pointer as _pointer,
         false as _is_superseded,
-        ends._op,
-        ends._epoch,
-        ends._change_seq,
-        ends._committed_at,
-        ends._source_file,
-        ends._ingested_at
+        {%- for name, data_type in cdc_columns_of_end() %}
+        ends.{{ name }}{{ ',' if not loop.last }}
+        {%- endfor %}
     from ends
     where ends._values_pointer is not null
 
@@ -151,17 +145,11 @@ where not coalesce(verdicts._is_superseded, valued._op = 'T')
 union all
 -- Keys of which no values are known.
 select
-    {%- for column in table.columns %}
-    {% if column.name in table.key %}ends.{{ column.name }}{% else -%}
-    cast(null as {{ column.data_type }}) as {{ column.name }}{% endif %},
-    {%- endfor %}
+    {{ cdc_columns_without_values(table, 'ends') }},
     ends._op = 'D' as _is_deleted,
-    ends._op,
-    ends._epoch,
-    ends._change_seq,
-    ends._committed_at,
-    ends._source_file,
-    ends._ingested_at
+    {%- for name, data_type in cdc_columns_of_end() %}
+    ends.{{ name }}{{ ',' if not loop.last }}
+    {%- endfor %}
 from ends
 where ends._values_pointer is null
 {%- else %}
@@ -183,10 +171,19 @@ left join ends
 {%- endmacro %}
 
 
+{# What a key's end says of its state: names and types of columns. #}
+{% macro cdc_columns_of_end() -%}
+    {%- do return([
+        ('_op', 'varchar'), ('_epoch', 'bigint'), ('_change_seq', 'varchar'),
+        ('_committed_at', 'timestamp'), ('_source_file', 'varchar'), ('_ingested_at', 'timestamp'),
+    ]) -%}
+{%- endmacro %}
+
+
 {# SQL: the columns that say where a state comes from: of the key's end where it has one, else of the
    change whose values it holds. #}
 {% macro cdc_last_words(ends) -%}
-    {%- for name in ['_change_seq', '_committed_at', '_source_file', '_ingested_at'] %}
+    {%- for name, data_type in cdc_columns_of_end()[2:] %}
     case when {{ ends }}._op is null then valued.{{ name }} else {{ ends }}.{{ name }} end
         as {{ name }}{{ ',' if not loop.last }}
     {%- endfor %}

@@ -56,6 +56,15 @@
 {%- endmacro %}
 
 
+{# SQL: a declared table's columns where nothing but the key has a value. #}
+{% macro cdc_columns_without_values(table, relation) -%}
+    {%- for column in table.columns %}
+    {% if column.name in table.key %}{{ relation }}.{{ column.name }}{% else -%}
+    cast(null as {{ column.data_type }}) as {{ column.name }}{% endif %}{{ ',' if not loop.last }}
+    {%- endfor %}
+{%- endmacro %}
+
+
 {# SQL, comma-separated: the texts that, one behind the other, tell what a row declares: name=value of
    the columns that have a value, so that a column declared later does not change the identity of rows
    that never carried it. Texts name their length, so no two rows share one text. Meant for one concat

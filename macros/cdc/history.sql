@@ -238,10 +238,7 @@ where not versions._is_new
 {# A select of rows of history that hold nothing but their key and what is given. #}
 {% macro cdc_bare_version(table, relation, given) -%}
 select
-    {%- for column in table.columns %}
-    {% if column.name in table.key %}{{ relation }}.{{ column.name }}{% else -%}
-    cast(null as {{ column.data_type }}) as {{ column.name }}{% endif %},
-    {%- endfor %}
+    {{ cdc_columns_without_values(table, relation) }},
     {%- for name, data_type in [
         ('_version', 'bigint'), ('_is_current', 'boolean'), ('_valid_from', 'timestamp'),
         ('_valid_to', 'timestamp'), ('_source_file', 'varchar'), ('_ingested_at', 'timestamp'),

@@ -8,6 +8,7 @@ what dbt's incremental materialization does with the SQL. The batch proof of
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -210,6 +211,7 @@ class SilverEngine:
             "source": lambda _source, name: _Relation("bronze", name),
             "is_incremental": lambda: self._is_incremental,
             "should_full_refresh": lambda: self._is_full,
+            "local_md5": lambda text: hashlib.md5(text.encode()).hexdigest(),
             "get_quoted_csv": lambda names: ", ".join(f'"{name}"' for name in names),
         }
 

@@ -201,6 +201,22 @@ def test_columns_appear_and_disappear_and_silver_reads_them_all(silver: Silver) 
     ]
 
 
+def test_a_column_declared_later_leaves_the_identity_of_what_never_carried_it(
+    tmp_path: Path,
+) -> None:
+    """Redelivered after the declaration, such a change is the one that silver has."""
+    identities = []
+    for name, more in (("before", {}), ("after", {"note": "varchar", "points": "bigint"})):
+        table = CdcTable("orders", ["order_id"], {**COLUMNS, **more}, {"sequence": True})
+        (tmp_path / name).mkdir()
+        silver = open_silver(tmp_path / name, table)
+        silver.lake.land_rows(change_path(1), [change(1, 1), change(2, 1, op="D", label=None)])
+        silver.take()
+        identities.append(silver.query("select _change_id from silver.base_dms__orders"))
+        silver.engine.close()
+    assert identities[0] == identities[1]
+
+
 ODD_KEYS = [
     *("", " ", "a", "a ", " a", "A", "é", "e\u0301", "a/b", "a'b", 'a"b', "a;b=c", "\x1f", "0"),
     *("00", "NULL", "\N{GRINNING FACE}", "line\nbreak", "%_\\"),

@@ -320,18 +320,15 @@ nullif(case when {{ text }} like '% %' then trim({{ text }}) else {{ text }} end
         {# A before image that repeats the key says nothing: with and without it is one change. #}
         {%- set before = 'nullif(' ~ qualifier ~ '._bi_' ~ column.name ~ ', '
             ~ qualifier ~ '.' ~ column.name ~ ')' -%}
-        {%- do parts.append(
-            "coalesce(" ~ identity_text(before, column.data_type) | trim ~ ", '')"
-        ) -%}
+        {%- do parts.append(identity_text(before, column.data_type) | trim) -%}
     {%- endfor -%}
-    {%- do parts.append(qualifier ~ '._op') -%}
-    {%- do parts.append("coalesce(cast(" ~ qualifier ~ "._epoch as varchar), '')") -%}
-    {%- do parts.append("coalesce(" ~ qualifier ~ "._change_seq, '')") -%}
-    {%- do parts.append(
-        "coalesce(" ~ identity_text(qualifier ~ '._committed_at', 'timestamp') | trim ~ ", '')"
-    ) -%}
-    {{ identity_hex(
-        'concat(\n    ' ~ parts | join(', chr(31),\n    ') ~ ', chr(31),\n    '
-        ~ cdc_row_texts(table.columns, qualifier) ~ '\n)'
-    ) }}
+    {%- do parts.extend([
+        qualifier ~ '._op',
+        'cast(' ~ qualifier ~ '._epoch as varchar)',
+        qualifier ~ '._change_seq',
+        identity_text(qualifier ~ '._committed_at', 'timestamp') | trim,
+    ]) -%}
+    {%- set texts = [] -%}
+    {%- for part in parts -%}{%- do texts.extend([part, 'chr(31)']) -%}{%- endfor -%}
+    {{ identity_hex(joined_texts(texts + cdc_row_texts(table.columns, qualifier))) }}
 {%- endmacro %}

@@ -65,30 +65,28 @@
 {%- endmacro %}
 
 
-{# SQL, comma-separated: the texts that, one behind the other, tell what a row declares: name=value of
-   the columns that have a value, so that a column declared later does not change the identity of rows
-   that never carried it. Texts name their length, so no two rows share one text. Meant for one concat
-   of everything: chained || copies the text anew at every step, at half a rebuild's cost. #}
+{# The texts that, one behind the other, tell what a row declares: a tag and the value of each column that
+   has one, so that a column declared later does not change the identity of rows that never carried it.
+   Texts name their length, so no two rows share one text. A tag is made of the column's name, which
+   itself would be a third of what is digested. #}
 {% macro cdc_row_texts(columns, qualifier) -%}
     {%- set texts = [] -%}
     {%- for column in columns -%}
         {%- set name = qualifier ~ '.' ~ column.name -%}
-        {%- do texts.append(
-            'case when ' ~ name ~ " is not null then ';" ~ column.name ~ "=' else '' end"
-        ) -%}
+        {%- set has_value = 'case when ' ~ name ~ ' is not null then ' -%}
+        {%- do texts.append(has_value ~ "';" ~ local_md5(column.name)[:4] ~ "' end") -%}
         {%- if column.data_type == 'varchar' -%}
-            {%- do texts.append('coalesce(cast(length(' ~ name ~ ") as varchar), ''), ':'") -%}
+            {%- do texts.append('cast(length(' ~ name ~ ') as varchar)') -%}
+            {%- do texts.append(has_value ~ "':' end") -%}
         {%- endif -%}
-        {%- do texts.append(
-            'coalesce(' ~ identity_text(name, column.data_type) | trim ~ ", '')"
-        ) -%}
+        {%- do texts.append(identity_text(name, column.data_type) | trim) -%}
     {%- endfor -%}
-    {{- texts | join(',\n    ') -}}
+    {%- do return(texts) -%}
 {%- endmacro %}
 
 
 {# Digest of what a row declares: the last that decides between tied changes but for their identity, and
    what tells whether a reload changed a row. #}
 {% macro cdc_row_hash(columns, qualifier) -%}
-    {{ digest_hex('concat(\n    ' ~ cdc_row_texts(columns, qualifier) ~ '\n)') }}
+    {{ digest_hex(joined_texts(cdc_row_texts(columns, qualifier))) }}
 {%- endmacro %}

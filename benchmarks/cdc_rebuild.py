@@ -3,8 +3,10 @@
 Ours: `dbt run --full-refresh` of base_, stg_ and hist_dms__messages over an ingested lake, digests,
 lineage, exact ties and dbt included. By hand: current state and SCD2 straight from the same files,
 one window each and nothing else, which is right only for this well-behaved lake. Both have as many
-threads of DuckDB, run in this one process, take turns and begin each with nothing left for the disk
-to write; what is told is the median of their turns. The bar is half the speed.
+threads of DuckDB and take turns, each turn a process of its own, as a run is (in one process either
+pays for the memory that the other left), which begins with nothing left for the disk to write. What
+is told is the median of their turns, with the start of dbt, which no change makes longer, and
+without it. The bar is half the speed.
 Physical limit: every change must be decoded, ordered within its key and written twice, which is
 what the query by hand does; ours also writes the change log that every later merge reads.
 
@@ -13,12 +15,14 @@ what the query by hand does; ours also writes the change log that every later me
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import statistics
 import sys
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,6 +36,7 @@ from benchmarks.support.messages_lake import (
 )
 
 FILES = 20
+START = "start of dbt"
 COLUMNS = (
     "message_id, conversation_id, user_id, role, content, model, token_count, sentiment, "
     "sent_at, created_at, updated_at"
@@ -91,23 +96,41 @@ class Turn:
     memory: float
 
 
-def measured(work: Callable[[], tuple[float, dict[str, float]]]) -> Turn:
+def in_a_process(work: Callable[[Path], tuple[float, dict[str, float]]], folder: Path) -> Turn:
+    """Do the work on the lake in the folder in a process of its own."""
+    fresh = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(max_workers=1, mp_context=fresh) as alone:
+        return alone.submit(measured, work, folder).result()
+
+
+def measured(work: Callable[[Path], tuple[float, dict[str, float]]], folder: Path) -> Turn:
     """Do the work, which returns its seconds and those of its parts, from a quiet start."""
     os.sync()
     reset_peak_memory()
     processor = time.process_time()
-    seconds, parts = work()
+    seconds, parts = work(folder)
     return Turn(seconds, parts, time.process_time() - processor, peak_memory_mb())
 
 
-def by_hand(folder: Path, lake: Lake, threads: int) -> tuple[float, dict[str, float]]:
+def with_dbt(folder: Path) -> tuple[float, dict[str, float]]:
+    """Rebuild the three models; returns seconds of it all, of dbt's start and of each model."""
+    began = time.perf_counter()
+    lake = Lake.of(folder)
+    lake.dbt.parse()
+    start = time.perf_counter() - began
+    seconds, models = lake.build("--full-refresh")
+    return start + seconds, {START: start, **models}
+
+
+def by_hand(folder: Path) -> tuple[float, dict[str, float]]:
     """Build both tables by hand; returns seconds of both, and of each."""
-    files = sorted(str(path) for path in lake.table.rglob("*.parquet"))
+    files = sorted(str(path) for path in Lake.of(folder).table.rglob("*.parquet"))
     database = folder / "by_hand.duckdb"
     database.unlink(missing_ok=True)
     seconds = {}
     with duckdb.connect(str(database)) as connection:
-        connection.execute(f"set threads = {threads}")
+        connection.execute(f"set threads = {os.environ['SYNAPSE_DUCKDB_THREADS']}")
+        connection.execute("set enable_progress_bar = false")
         for name, query in (("current", CURRENT), ("history", HISTORY)):
             began = time.perf_counter()
             source = f"read_parquet({files}, union_by_name = true)"
@@ -127,27 +150,30 @@ def told(name: str, turns: list[Turn]) -> float:
 def main() -> None:
     """Print the ratios."""
     changes = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000_000
-    turns = int(sys.argv[2]) if len(sys.argv) > 2 else 3
+    turns = int(sys.argv[2]) if len(sys.argv) > 2 else 5
     threads = os.cpu_count() or 1
     os.environ["SYNAPSE_DUCKDB_THREADS"] = str(threads)
     hand: list[Turn] = []
     ours: list[Turn] = []
-    with tempfile.TemporaryDirectory() as folder:
-        lake = Lake.at(Path(folder) / "lake")
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        lake = Lake.at(folder)
         land(lake, changes)
         ingested = lake.ingest()
         for _ in range(turns):
-            hand.append(measured(lambda: by_hand(Path(folder), lake, threads)))
-            ours.append(measured(lambda: lake.build("--full-refresh")))
+            hand.append(in_a_process(by_hand, folder))
+            ours.append(in_a_process(with_dbt, folder))
     print(f"{changes:,} changes, {threads} threads; ingest before it took {ingested:.1f} s")
-    ratio = told("by hand", hand) / told("ours", ours)
+    hands, whole = told("by hand", hand), told("ours", ours)
+    rebuild = statistics.median(turn.seconds - turn.parts[START] for turn in ours)
     by_processor = statistics.median(t.processor for t in hand) / statistics.median(
         t.processor for t in ours
     )
     of_window = statistics.median(t.parts["current"] for t in hand) / statistics.median(
         t.parts[MODELS[1]] for t in ours
     )
-    print(f"speed of the whole                {ratio:5.2f} of by hand (bar 0.5)")
+    print(f"speed of the rebuild              {hands / rebuild:5.2f} of by hand (bar 0.5)")
+    print(f"with the start of dbt             {hands / whole:5.2f}")
     print(f"the same in processor seconds     {by_processor:5.2f}")
     print(f"speed of stg_ against its window  {of_window:5.2f}")
 

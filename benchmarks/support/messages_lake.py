@@ -50,10 +50,15 @@ class Lake:
     dbt: DbtProject
 
     @classmethod
+    def of(cls, folder: Path) -> Lake:
+        """Open the lake that is in the folder."""
+        settings = Settings.load(lake=folder)
+        return cls(settings, DbtProject(settings, find_project()))
+
+    @classmethod
     def at(cls, folder: Path) -> Lake:
         """Make an empty lake in the folder."""
-        settings = Settings.load(lake=folder)
-        lake = cls(settings, DbtProject(settings, find_project()))
+        lake = cls.of(folder)
         lake.table.mkdir(parents=True)
         lake.dbt.parse()  # once, as an installation has done it
         return lake

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
 
+import duckdb
 import orjson
 import pytest
 
@@ -95,3 +96,25 @@ def test_a_run_in_the_middle_of_a_day_passes_every_test(lake: CleanLake, tmp_pat
         report = run(settings, PROJECT_DIR, schedule=schedule, as_of=noon)
         assert report.status == "succeeded", report.dbt.failures
         assert not report.dbt.warnings
+
+
+def test_columns_are_compressed_as_the_project_says_not_as_the_engine_tries(
+    lake: CleanLake,
+) -> None:
+    """Numbers and times are packed, identities and free text plain, in a table that was swapped."""
+    models = [f"{layer}_dms__messages" for layer in ("base", "stg", "hist")]
+    for _ in range(2):
+        code, said, _ = dbt(lake, "run", "--full-refresh", "--select", *models)
+        assert code == 0, said
+    stored: dict[str, set[str]] = {}
+    with duckdb.connect(str(lake.settings.warehouse), read_only=True) as connection:
+        for model in models:
+            for column, compression in connection.execute(
+                "select distinct column_name, compression "
+                f"from pragma_storage_info('silver.{model}') "
+                "where segment_type <> 'VALIDITY' and compression <> 'Constant'"
+            ).fetchall():
+                stored.setdefault(column, set()).add(compression)
+    assert stored["content"] == stored["_change_id"] == {"Uncompressed"}
+    assert stored["conversation_id"] == stored["sent_at"] == {"BitPacking"}
+    assert stored["role"] == {"Dictionary"}, "what the project says nothing of, the engine chooses"

@@ -11,6 +11,7 @@
         incremental_strategy='append',
         partitioned_by=by_month_of(dated_by),
         on_schema_change='append_new_columns',
+        meta={'distinct_texts': ['_change_id', '_change_seq']},
         post_hook=[
             "{{ forget_files_seen(this.identifier, cdc_fed_models('" ~ table_name ~ "')) }}",
             "{{ cdc_read_further('" ~ table_name ~ "', '" ~ source_name ~ "') }}",

@@ -5,7 +5,10 @@
     {%- set base_name = 'base_dms__' ~ table_name -%}
     {%- set base = ref(base_name) -%}
     {%- if not execute -%}
-        {{- cdc_fold_config(table_name, source_name, replace_keys_strategy(), dated_by) -}}
+        {{- cdc_fold_config(
+            table_name, source_name, replace_keys_strategy(), dated_by,
+            {'distinct_texts': ['_change_seq']}
+        ) -}}
         {%- do return('select 1 as placeholder') -%}
     {%- endif -%}
     {%- set table = cdc_table(table_name, source_name) -%}
@@ -202,7 +205,7 @@ left join ends
 
 
 {# Configuration that stg_dms__ and hist_dms__ share; called at parse time only, when dbt reads it. #}
-{% macro cdc_fold_config(table_name, source_name, strategy, dated_by, more_meta={}) -%}
+{% macro cdc_fold_config(table_name, source_name, strategy, dated_by, more_meta) -%}
     {{- config(
         materialized='incremental',
         incremental_strategy=strategy,

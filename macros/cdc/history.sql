@@ -12,7 +12,7 @@
     {%- if not execute -%}
         {{- cdc_fold_config(
             table_name, source_name, amend_versions_strategy(), dated_by,
-            {'void_column': '_valid_from', 'row_columns': ['_version']}
+            {'void_column': '_valid_from', 'row_columns': ['_version'], 'distinct_texts': []}
         ) -}}
         {%- do return('select 1 as placeholder') -%}
     {%- endif -%}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,14 @@ import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import create_engine, event, select
 
 from synapse.declarations import Column
+from synapse.ingest import tables
 from synapse.ingest.layouts import Layouts
+from synapse.ingest.ledger_rows import add_drift
 from synapse.ingest.lossless import compare_types, conversion
-from synapse.ingest.model import DriftKind
+from synapse.ingest.model import Drift, DriftKind
 from synapse.ingest.quarantine import entries
 from synapse.ingest.replay import replay
 from synapse_tests.ingest_lake import AS_OF, ORDERS, SOURCE, Lake, change, new_lake
@@ -205,3 +209,53 @@ def test_what_is_told_turns_each_layout_into_the_next(generations: list[dict[str
         current = {item.column: item.physical_type for item in layouts.columns if item.is_current}
         assert current == generation
         assert replayed == generation
+
+
+LAYOUTS = st.dictionaries(
+    st.sampled_from("abcdefgh"), st.sampled_from(["INTEGER", "VARCHAR"]), min_size=1
+)
+
+
+@given(LAYOUTS, LAYOUTS)
+def test_a_rename_is_the_only_one_of_its_type_or_keeps_its_place(
+    before: dict[str, str], after: dict[str, str]
+) -> None:
+    layouts = Layouts("s", [])
+    layouts.see("file 1", "1", before)
+    drift = layouts.see("file 2", "2", after)
+    went = [name for name in before if name not in after]
+    came = [name for name in after if name not in before]
+    expected = {
+        (old, new)
+        for old in went
+        for new in came
+        if before[old] == after[new]
+        and (
+            [before[each] for each in went].count(before[old])
+            == [after[each] for each in came].count(after[new])
+            == 1
+            or [*before].index(old) == [*after].index(new)
+        )
+    }
+    told = {(item.was, item.column) for item in drift if item.change is DriftKind.RENAMED}
+    assert told == expected
+
+
+def test_drift_of_many_columns_takes_few_statements_and_is_seen_again() -> None:
+    """A hostile file has a hundred thousand columns."""
+    engine = create_engine("sqlite://")
+    tables.DRIFT.create(engine)
+    statements: list[str] = []
+    event.listen(engine, "before_cursor_execute", lambda *said: statements.append(said[2]))
+    first, then = datetime(2026, 3, 1), datetime(2026, 3, 2)
+    many = [Drift("s", f"c{n}", DriftKind.ADDED, "BIGINT", "file") for n in range(12_000)]
+    with engine.begin() as connection:
+        add_drift(connection, "run 1", [*many[:6_000], *many[:6_000]], first)
+        add_drift(connection, "run 2", many, then)
+        assert len(statements) <= 10
+        rows = connection.execute(select(tables.DRIFT)).all()
+    assert {row.column_name: (row.run_id, row.first_seen, row.last_seen) for row in rows} == {
+        item.column: ("run 1", first, then) if n < 6_000 else ("run 2", then, then)
+        for n, item in enumerate(many)
+    }
+    assert len(rows) == len(many)

@@ -7,6 +7,7 @@ file that lands late is older than that, and its columns are no news; it only ma
 from __future__ import annotations
 
 import re
+from collections import Counter, defaultdict
 from dataclasses import replace
 from datetime import datetime
 
@@ -67,15 +68,21 @@ class Layouts:
     ) -> list[Drift]:
         added = [name for name in layout if name not in current]
         dropped = [name for name in current if name not in layout]
-        drift = []
-        for old, new in _renames(current, layout, dropped, added):
-            drift.append(self._drift(new, DriftKind.RENAMED, layout[new], path, old))
-            added.remove(new)
-            dropped.remove(old)
-        drift += [self._drift(name, DriftKind.ADDED, layout[name], path) for name in added]
+        renamed = dict(_renames(current, layout, dropped, added))
+        drift = [
+            self._drift(new, DriftKind.RENAMED, layout[new], path, old)
+            for old, new in renamed.items()
+        ]
+        known = {*renamed.values()}
+        drift += [
+            self._drift(name, DriftKind.ADDED, layout[name], path)
+            for name in added
+            if name not in known
+        ]
         drift += [
             self._drift(name, DriftKind.DROPPED, current[name].physical_type, path)
             for name in dropped
+            if name not in renamed
         ]
         for name, physical in layout.items():
             before = current.get(name)
@@ -97,14 +104,21 @@ def _renames(
 
     Where several of a type went and came at once, only those in the same place of the file count.
     """
-    places = {name: position for position, name in enumerate(layout)}
+    # A hostile file has a hundred thousand columns: none is held against all others.
+    came: defaultdict[str, list[str]] = defaultdict(list)
+    for name in added:
+        came[layout[name]].append(name)
+    went = Counter(current[name].physical_type for name in dropped)
+    placed, new = list(layout), set(added)
     pairs = []
     for old in dropped:
-        physical = current[old].physical_type
-        came = [name for name in added if layout[name] == physical]
-        went = [name for name in dropped if current[name].physical_type == physical]
-        if len(came) != 1 or len(went) != 1:
-            came = [name for name in came if places[name] == current[old].position]
-        if came:
-            pairs.append((old, came[0]))
+        physical, position = current[old].physical_type, current[old].position
+        if len(came[physical]) == went[physical] == 1:
+            pairs.append((old, came[physical][0]))
+            continue
+        pairs += [
+            (old, name)
+            for name in placed[position : position + 1]
+            if name in new and layout[name] == physical
+        ]
     return pairs

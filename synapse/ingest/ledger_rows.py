@@ -9,7 +9,7 @@ from functools import lru_cache
 from operator import attrgetter
 from typing import Any, NamedTuple, TypeVar
 
-from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy import and_, bindparam, delete, insert, select, update
 from sqlalchemy.engine import Connection, Dialect
 
 from synapse.ingest import tables as t
@@ -221,27 +221,39 @@ def add_refusals(
 def add_drift(connection: Connection, run_id: str, drift: list[Drift], now: datetime) -> None:
     """Add drift, or say that it was seen again."""
     table = t.DRIFT
-    for item in drift:
-        same = (
-            (table.c.source == item.source)
-            & (table.c.column_name == item.column)
-            & (table.c.change == item.change)
+    key = (table.c.source, table.c.column_name, table.c.change)
+    known: set[tuple[str, str, str]] = set()
+    for source in sorted({item.source for item in drift}):
+        known.update(
+            (row.source, row.column_name, row.change)
+            for row in connection.execute(select(*key).where(table.c.source == source))
         )
-        seen = connection.execute(update(table).where(same).values(last_seen=now))
-        if seen.rowcount == 0:
-            connection.execute(
-                insert(table).values(
-                    source=item.source,
-                    column_name=item.column,
-                    change=str(item.change),
-                    physical_type=item.physical_type,
-                    was=item.was,
-                    path=item.path,
-                    run_id=run_id,
-                    first_seen=now,
-                    last_seen=now,
-                )
-            )
+    again: list[dict[str, Any]] = []
+    rows: list[dict[str, Any]] = []
+    for item in drift:
+        named = (item.source, item.column, str(item.change))
+        if named in known:
+            again.append({f"b_{each.name}": value for each, value in zip(key, named, strict=True)})
+            continue
+        known.add(named)
+        rows.append(
+            {
+                "source": item.source,
+                "column_name": item.column,
+                "change": str(item.change),
+                "physical_type": item.physical_type,
+                "was": item.was,
+                "path": item.path,
+                "run_id": run_id,
+                "first_seen": now,
+                "last_seen": now,
+            }
+        )
+    same = and_(*(each == bindparam(f"b_{each.name}") for each in key))
+    for batch in chunks(again):
+        connection.execute(update(table).where(same).values(last_seen=now), batch)
+    for batch in chunks(rows):
+        connection.execute(insert(table), batch)
 
 
 def replace_layouts(connection: Connection, layouts: list[LayoutColumn]) -> None:

@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
+import time
+from contextlib import suppress
 from pathlib import Path
+
+_ASIDE = re.compile(r"\..+\.([0-9]+)\.tmp")
+# A writer in another container is none that this one can see; it takes less than this.
+_WRITTEN_AFTER = 2.0
 
 
 def aside(path: Path) -> Path:
@@ -16,8 +23,32 @@ def aside(path: Path) -> Path:
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write the file under a temporary name and rename it; its folder is made."""
+    """Write the file under a temporary name and rename it; its folder is made.
+
+    What a writer that was killed has left in the folder goes.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
+    _tidy(path.parent)
     temporary = aside(path)
     temporary.write_bytes(content)
     temporary.replace(path)
+
+
+def _tidy(folder: Path) -> None:
+    for left in folder.glob(".*.tmp"):
+        named = _ASIDE.fullmatch(left.name)
+        if named is None or _is_alive(int(named[1])):
+            continue
+        with suppress(FileNotFoundError):
+            if time.time() - left.stat().st_mtime > _WRITTEN_AFTER:
+                left.unlink()
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        return True
+    return True

@@ -28,6 +28,7 @@ class Faults:
     """Which fault how often, for which requests (GET, PUT, LIST); decided by a seed.
 
     share: of requests that go wrong. only: part of a key, of whose requests alone some do.
+    at_most: requests for one path in a row that go wrong (None: any number).
     done: how often each has been injected.
     """
 
@@ -36,20 +37,28 @@ class Faults:
     on: frozenset[str] = frozenset({"GET", "PUT", "LIST"})
     only: str = ""
     seed: int = 0
+    at_most: int | None = None
     done: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
         self._random = random.Random(self.seed)
         self._lock = threading.Lock()
+        self._in_a_row: Counter[tuple[str, str]] = Counter()
 
     def next(self, operation: str, path: str) -> str | None:
         """The fault of this request, if it has one."""
         with self._lock:
             if operation not in self.on or self.only not in path or not self.kinds:
                 return None
-            if self._random.random() >= self.share:
+            row = self._in_a_row[operation, path]
+            if self._random.random() >= self.share or row == self.at_most:
+                self._in_a_row[operation, path] = 0
                 return None
+            self._in_a_row[operation, path] = row + 1
             fault = self._random.choice(self.kinds)
+            # The answer to a write is empty: where it breaks off, none comes.
+            if fault == "cut" and operation == "PUT":
+                fault = "stored, then drop"
             # A listing has no length that could be known beforehand; only a write is stored.
             if (fault == "short" and operation != "GET") or (
                 fault == "stored, then drop" and operation != "PUT"

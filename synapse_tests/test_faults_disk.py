@@ -171,7 +171,9 @@ def test_a_disk_that_is_full(whole: Whole, tmp_path: Path, share: float) -> None
     assert done.returncode == 0, done.stderr
     said = (out / "first.err").read_text()
     assert_one_sentence(int((out / "first").read_text()), said, str(lake.root), "SYNAPSE_STATE")
-    assert int((out / "parts").read_text()) == 0
+    # The part is seen before the state store has committed. Where that is what finds no room, the
+    # next run adopts what it published, as after a kill there; silver reads it once either way.
+    assert int((out / "parts").read_text()) <= int("state store" in said)
     assert int((out / "second").read_text()) == 0, (out / "second.err").read_text()
     after = replace(lake, root=out / "lake")
     assert state(after) == state(whole.lake)
